@@ -1,0 +1,425 @@
+"""One step of an attempt: recalled, or judged, journalled, sent and journalled again."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge import catalogue
+from bridge.egress import hits, policy, recall, resolve
+from bridge.egress.accounts import Accounts
+from bridge.egress.attempts import Attempts, Held
+from bridge.egress.places import Places, Unseen
+from bridge.egress.policy import Asked, Bounds, Ruling
+from bridge.egress.upstream import SiteAnswer
+from bridge.errors import AccountRejected, Fenced, InDoubt, NotSent
+from bridge.rule.event import issue_of, page_of
+from bridge.store import Store, answers, journal, registers
+from bridge.store.answers import ANSWER, REQUEST, Step
+from bridge.store.journal import Kind
+
+log = logging.getLogger(__name__)
+
+# An intent older than this is not sent any more: the process may have been frozen since it was written.
+SEND_DEADLINE = 5.0
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step as a worker asks for it."""
+
+    step: int
+    label: str | None
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step's definite answer, the site's or a recorded one; ``refused`` is the scope's sentence instead."""
+
+    status: int = 200
+    body: Any = None
+    observed: bool = False
+    recalled: bool = False
+    dropped: int = 0
+    refused: str | None = None
+    verb: str | None = None
+    target: str | None = None
+
+
+class Calls:
+    """Does steps. Everything that ends the attempt is raised as ``Stop``, already journalled."""
+
+    def __init__(self, store: Store, accounts: Accounts, attempts: Attempts, settle_factor: float) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._attempts = attempts
+        self._settle_factor = settle_factor
+
+    def call(self, held: Held, call: Call) -> Done:
+        """Do one step of the attempt that ``held`` proves.
+
+        Raises ``Stop`` (waiting, parked) or ``Fenced``, ``ValueError`` for a step out of order, ``StoreUnavailable``.
+        """
+        try:
+            return self._call(held, call)
+        except NotSent as error:
+            self._attempts.wait(held, str(error), error.delay)
+        except AccountRejected as error:
+            self._attempts.reject_account(held, error)
+        raise Fenced("the attempt is over")
+
+    def _call(self, held: Held, call: Call) -> Done:
+        place = Step(held.delivery.id, held.delivery.run, held.delivery.round, call.step)
+        with self._store.read() as connection:
+            entries = journal.steps(connection, place.delivery, place.run, call.step)
+            last = call.step if entries else journal.last_step(connection, place.delivery, place.run)
+            kept = answers.newest(connection, place, REQUEST) if entries else None
+            given = answers.newest(connection, place, ANSWER) if entries else None
+        if call.step > last + 1:
+            raise ValueError(f"step {call.step} is out of order: the last one was {last}")
+        record = recall.weigh(entries, held.delivery.round)
+        if record.first is not None:
+            differs = recall.difference(record.first, call.asked, call.label, kept)
+            if differs:
+                self._attempts.park(held, differs, step=call.step)
+        if record.closed is not None:
+            return self._recalled(held, record.closed, given)
+        return self._decide(held, place, call, record, kept)
+
+    def _decide(self, held: Held, place: Step, call: Call, record: recall.Record, kept: answers.Kept | None) -> Done:
+        places = Places(lambda operation, path, query: self._look(held, operation, path, query))
+        in_doubt = record.sent is not None and not record.unsent
+        try:
+            ruling = policy.judge(call.asked, self._bounds(held), places)
+        except Unseen as error:
+            if in_doubt:
+                self._attempts.park(held, f"step {call.step} is in doubt, and {error}", step=call.step)
+            return self._unseen(held, place, call, error)
+        body = json.loads(kept.body)["body"] if record.sent is not None and kept is not None else call.asked.body
+        if in_doubt and record.sent is not None:
+            # First what was done, then what may be done: the scope may have been narrowed since it was sent.
+            found = self._settled(held, call, ruling, record.sent, record.first or record.sent, body)
+            if found is not None:
+                return self._close(held, place, ruling, SiteAnswer(200, found.body), found=True)
+        return self._do(held, place, call, ruling, body, again=record.sent is not None)
+
+    def _do(self, held: Held, place: Step, call: Call, ruling: Ruling, body: Any, *, again: bool) -> Done:
+        if ruling.refusal is not None or ruling.operation is None:
+            return self._refuse(held, place, call, ruling)
+        if not ruling.write:
+            return self._read(held, place, call, ruling)
+        if held.mode == "observe":
+            return self._observe(held, place, call, ruling)
+        self._accounts.introduce(held.account, held.seconds_left)
+        return self._write(held, place, call, ruling, body, again=again)
+
+    # ---------------------------------------------------------------------------------------------- given back
+
+    def _recalled(self, held: Held, closed: Mapping[str, Any], given: answers.Kept | None) -> Done:
+        if closed["outcome"] == "refused":
+            return Done(refused=closed.get("why"), verb=closed.get("verb"), target=closed.get("target"), recalled=True)
+        if given is None:
+            self._attempts.park(held, f"step {closed['step']}: the recorded answer was removed", step=closed["step"])
+        said = json.loads(given.body) if given else {}
+        return Done(said["status"], said["body"], said["observed"], recalled=True, dropped=said["dropped"])
+
+    # -------------------------------------------------------------------------------------------------- judged
+
+    def _bounds(self, held: Held) -> Bounds:
+        with self._store.read() as connection:
+            made = journal.writes(connection, held.delivery.id, held.delivery.run)
+            steps = journal.steps(connection, held.delivery.id, held.delivery.run) if held.mode == "observe" else []
+        issue, page = issue_of(held.payload), page_of(held.payload)
+        names = {issue.key, issue.id} if issue else set()
+        event = frozenset(name for name in names | ({page.id} if page else set()) if name)
+        pages = [step.get("container") for step in steps if step.get("verb") == "confluence.create-page"]
+        return Bounds(held.scope, event, made, held.mode == "observe", pages[-1] if pages else None)
+
+    def _refuse(self, held: Held, place: Step, call: Call, ruling: Ruling) -> Done:
+        self._commit_closed(held, place, call, ruling, Kind.REFUSED, "refused", None, why=ruling.refusal)
+        return Done(refused=ruling.refusal, verb=ruling.name, target=ruling.target)
+
+    def _unseen(self, held: Held, place: Step, call: Call, error: Unseen) -> Done:
+        """A target that the site does not show cannot be judged; the site's own answer is the answer."""
+        ruling = Ruling(None, f"{call.asked.method} {call.asked.path}", True, error.what.rpartition(" ")[2])
+        match = catalogue.match(call.asked.method, call.asked.path)
+        if match is not None:
+            inferred = catalogue.infer(match, call.asked.query, call.asked.body)
+            verb = next(iter(inferred.verbs or inferred.alternatives), None)
+            name = verb.full_name if verb else match.operation.operation_id
+            ruling = Ruling(match.operation, name, inferred.write, ruling.target)
+        done = Done(error.answer.status if error.answer.status >= 400 else NOT_FOUND, error.answer.body)  # noqa: PLR2004
+        self._commit_closed(
+            held, place, call, ruling, Kind.REFUSED, "failed", done, why=str(error), trace=error.answer.trace
+        )
+        return done
+
+    def _observe(self, held: Held, place: Step, call: Call, ruling: Ruling) -> Done:
+        done = Done(observed=True)
+        self._commit_closed(held, place, call, ruling, Kind.OBSERVED, "observed", done)
+        return done
+
+    # ---------------------------------------------------------------------------------------------------- sent
+
+    def _look(
+        self,
+        held: Held,
+        operation: catalogue.Operation,
+        path: str,
+        query: Mapping[str, Sequence[str]],
+        body: Any = None,
+    ) -> SiteAnswer:
+        """Ask the site something for egress itself: where a target is, or whether a write was made."""
+        try:
+            return self._accounts.send(held.account, operation, path, query, body, seconds_left=held.seconds_left)
+        except InDoubt as error:
+            raise NotSent(f"the site does not answer: {error}", delay=held.backoff()) from error
+
+    def _read(self, held: Held, place: Step, call: Call, ruling: Ruling) -> Done:
+        assert ruling.operation is not None  # noqa: S101 - a ruling without refusal has one
+        if ruling.imagined:
+            done = Done(200, {"id": "0", "key": ruling.target, "fields": {}}, observed=True)
+            self._commit_closed(held, place, call, ruling, Kind.OBSERVED, "observed", done)
+            return done
+        asked = hits.asking_for_container(call.asked, ruling)
+        began = time.monotonic()
+        answer = self._look(held, ruling.operation, asked.path, asked.query, asked.body)
+        body, dropped = hits.within(answer.body, ruling, call.asked) if answer.done else (answer.body, 0)
+        done = Done(answer.status, body, dropped=dropped)
+        self._commit_closed(
+            held,
+            place,
+            call,
+            ruling,
+            Kind.READ,
+            "read" if answer.done else "failed",
+            done,
+            trace=answer.trace,
+            status=answer.status,
+            dropped=dropped or None,
+            ms=_ms(began),
+        )
+        return done
+
+    def _write(self, held: Held, place: Step, call: Call, ruling: Ruling, body: Any, *, again: bool) -> Done:
+        assert ruling.operation is not None  # noqa: S101 - a ruling without refusal has one
+        mark = resolve.marker(place.delivery, place.run, place.step, held.delivery.rule)
+        journalled = time.monotonic()
+        if again:
+            self._commit_resent(held, call, ruling)
+        else:
+            self._commit_intent(held, place, call, ruling)
+        if time.monotonic() - journalled > SEND_DEADLINE:
+            # It may have taken so long that another attempt has looked and found nothing: sending now makes two.
+            raise NotSent("the intent was written too long ago to be sent", delay=0)
+        began = time.monotonic()
+        try:
+            answer = self._accounts.send(
+                held.account,
+                ruling.operation,
+                call.asked.path,
+                call.asked.query,
+                resolve.marked(ruling.verb, body, mark),
+                seconds_left=held.seconds_left,
+            )
+        except (NotSent, AccountRejected) as error:
+            self._commit_unsent(held, call, ruling, str(error))
+            raise
+        except InDoubt as error:
+            self._attempts.wait(held, f"{error}: to be looked up", self._settle(ruling), step=call.step)
+        return self._close(held, place, ruling, answer, ms=_ms(began))
+
+    def _close(
+        self, held: Held, place: Step, ruling: Ruling, answer: SiteAnswer, *, found: bool = False, ms: int | None = None
+    ) -> Done:
+        """Journal the outcome of a write, also when another attempt took over meanwhile: an answer was seen."""
+        done = Done(answer.status, answer.body)
+        body = _record(done)
+        members = {
+            **_about(ruling, held.account),
+            "outcome": "done" if answer.done else "failed",
+            "status": answer.status,
+            "trace": answer.trace,
+            "ref": _reference(answer.body),
+            "found": found or None,
+            "why": None if answer.done else _said(answer.body),
+            "ms": ms,
+        }
+
+        def work(connection: sa.Connection) -> None:
+            digest = answers.keep(connection, place, ANSWER, body)
+            journal.append_fenced(
+                connection,
+                place.delivery,
+                held.attempt,
+                Kind.OUTCOME,
+                step=place.step,
+                answer=digest,
+                **members,
+            )
+
+        def late(connection: sa.Connection) -> None:
+            journal.append_late_outcome(connection, place.delivery, held.attempt, place.step, **members)
+
+        try:
+            self._store.commit(work, key=place.delivery)
+        except Fenced:
+            self._store.commit(late, key=place.delivery)
+            raise
+        return done
+
+    # ------------------------------------------------------------------------------------------------ in doubt
+
+    def _settle(self, ruling: Ruling) -> float:
+        return (ruling.verb.settle if ruling.verb else 60.0) * self._settle_factor
+
+    def _settled(
+        self,
+        held: Held,
+        call: Call,
+        ruling: Ruling,
+        sent: Mapping[str, Any],
+        first: Mapping[str, Any],
+        body: Any,
+    ) -> resolve.Found | None:
+        """Wait until an answerless write has settled, then look it up; None means that it may be sent again."""
+        settle = self._settle(ruling)
+        with self._store.read() as connection:
+            now = self._store.now(connection)
+            known = registers.account_named(connection, held.account)
+            since = journal.settling(connection, held.delivery.id, call.step, self._store.boot)
+        if since is None:
+            # The machine was started anew: its clock cannot say how long ago it was sent, so it settles once more.
+            self._attempts.wait(held, "sent before a restart, of unknown fate: to be looked up", settle, step=call.step)
+        left = (since or 0) + settle - now
+        if left > 0:
+            self._attempts.wait(held, "sent, of unknown fate: to be looked up", left, step=None)
+        doubt = resolve.Doubt(
+            path=str(sent["path"]),
+            body=body,
+            marker=resolve.marker(held.delivery.id, held.delivery.run, call.step, held.delivery.rule),
+            since=datetime.fromisoformat(str(first["at"])),
+            own_id=known.account_id if known else None,
+            get=lambda path, query: self._lookup(held, "GET", path, query, None),
+            post=lambda path, query, sought: self._lookup(held, "POST", path, query, sought),
+        )
+        verdict = resolve.resolve(ruling.verb, doubt)
+        if isinstance(verdict, resolve.Unknown):
+            self._attempts.park(held, f"step {call.step} ({ruling.name}): {verdict.why}", step=call.step)
+        return verdict if isinstance(verdict, resolve.Found) else None
+
+    def _lookup(self, held: Held, method: str, path: str, query: Mapping[str, list[str]], body: Any) -> SiteAnswer:
+        match = catalogue.match(method, path)
+        if match is None:
+            raise LookupError(f"{method} {path}")
+        return self._look(held, match.operation, path, query, body)
+
+    # --------------------------------------------------------------------------------------------- in the journal
+
+    def _commit_intent(self, held: Held, place: Step, call: Call, ruling: Ruling) -> None:
+        def work(connection: sa.Connection) -> None:
+            digest = answers.keep(connection, place, REQUEST, recall.envelope(call.asked))
+            clock = math.ceil(self._store.now(connection))
+            members = {**_about(ruling, held.account), **_asked(call), "boot": self._store.boot, "clock": clock}
+            journal.append_fenced(
+                connection, place.delivery, held.attempt, Kind.INTENT, step=call.step, request=digest, **members
+            )
+
+        self._store.commit(work, key=place.delivery)
+
+    def _commit_resent(self, held: Held, call: Call, ruling: Ruling) -> None:
+        def work(connection: sa.Connection) -> None:
+            clock = math.ceil(self._store.now(connection))
+            members = {**_about(ruling, held.account), **_asked(call), "boot": self._store.boot, "clock": clock}
+            journal.append_fenced(connection, held.delivery.id, held.attempt, Kind.RESENT, step=call.step, **members)
+
+        self._store.commit(work, key=held.delivery.id)
+
+    def _commit_unsent(self, held: Held, call: Call, ruling: Ruling, why: str) -> None:
+        members = {**_about(ruling, held.account), "step": call.step, "why": why}
+        self._store.commit(
+            lambda connection: journal.append_fenced(
+                connection, held.delivery.id, held.attempt, Kind.UNSENT, **members
+            ),
+            key=held.delivery.id,
+        )
+
+    def _commit_closed(
+        self,
+        held: Held,
+        place: Step,
+        call: Call,
+        ruling: Ruling,
+        kind: Kind,
+        outcome: str,
+        done: Done | None,
+        **members: object,
+    ) -> None:
+        """Journal a step that sent no write: question and answer in one entry."""
+
+        def work(connection: sa.Connection) -> None:
+            digest = answers.keep(connection, place, REQUEST, recall.envelope(call.asked))
+            answer = answers.keep(connection, place, ANSWER, _record(done)) if done else None
+            journal.append_fenced(
+                connection,
+                place.delivery,
+                held.attempt,
+                kind,
+                **{**_about(ruling, held.account), **_asked(call), **members},
+                step=call.step,
+                outcome=outcome,
+                request=digest,
+                answer=answer,
+            )
+
+        self._store.commit(work, key=place.delivery)
+
+
+def _record(done: Done) -> bytes:
+    content = {"status": done.status, "body": done.body, "observed": done.observed, "dropped": done.dropped}
+    return json.dumps(content).encode()
+
+
+def _about(ruling: Ruling, account: str) -> dict[str, object]:
+    return {
+        "verb": ruling.name,
+        "target": ruling.target,
+        "container": ruling.container,
+        "operation": ruling.operation.operation_id if ruling.operation else None,
+        "account": account,
+    }
+
+
+def _asked(call: Call) -> dict[str, object]:
+    return {"method": call.asked.method, "path": call.asked.path, "label": call.label}
+
+
+def _ms(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _reference(body: Any) -> str | None:
+    """Name what a write made, by its key or id."""
+    if not isinstance(body, dict):
+        return None
+    named = body.get("key") or body.get("id")
+    return None if named is None else str(named)
+
+
+def _said(body: Any) -> str | None:
+    """Keep the site's own words for a refusal, briefly; they name fields and states, not contents."""
+    if isinstance(body, dict):
+        parts = [*body.get("errorMessages", []), *(f"{k}: {v}" for k, v in (body.get("errors") or {}).items())] if (
+            isinstance(body.get("errors"), dict | None)
+        ) else [str(one.get("title")) for one in body["errors"] if isinstance(one, dict)]  # fmt: skip
+        text = "; ".join(str(part) for part in parts) or str(body.get("message") or body.get("errorMessage") or "")
+        return text[:500] or None
+    return None
