@@ -1,0 +1,173 @@
+"""``bridge deliveries``: what became of each webhook."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from bridge.cli import compose, show
+from bridge.errors import BridgeError
+from bridge.store import Store, journal
+from bridge.store import deliveries as deliveries_room
+from bridge.store.deliveries import Delivery, State, TransitionRefused
+from bridge.store.journal import Kind
+
+COLUMNS = ("id", "rule", "state", "attempt", "accepted_at", "reason")
+WRITTEN = ("done", "observed")
+
+
+@click.group()
+def deliveries() -> None:
+    """List, show, replay and cancel deliveries."""
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    row = asdict(delivery)
+    row.pop("payload")
+    row["state"] = str(delivery.state)
+    return row
+
+
+_filters = [
+    click.option("--rule", help="Only of this rule."),
+    click.option("--state", type=click.Choice([str(state) for state in State]), help="Only in this state."),
+]
+
+
+def _filtered(command: Any) -> Any:
+    for option in _filters:
+        command = option(command)
+    return command
+
+
+@deliveries.command("list")
+@_filtered
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--before", metavar="ID", help="Go on from the last id of the page before.")
+@show.as_json
+def list_deliveries(rule: str | None, state: str | None, limit: int, before: str | None, *, as_json: bool) -> None:
+    """Show deliveries, newest first."""
+    with compose.store(compose.settings()).read() as connection:
+        found = deliveries_room.listed(connection, rule=rule, state=state, before=before, limit=limit)
+    show.rows(COLUMNS, map(_row, found), json_lines=as_json, nothing="no delivery fits")
+
+
+@deliveries.command("show")
+@click.argument("delivery")
+@show.as_json
+def show_delivery(delivery: str, *, as_json: bool) -> None:
+    """Show one delivery and everything that happened to it. The first letters or the last of its id are enough."""
+    store = compose.store(compose.settings())
+    found = _find(store, delivery)
+    with store.read() as connection:
+        entries = journal.of_delivery(connection, found.id)
+    if as_json:
+        print(json.dumps(_row(found) | {"entries": entries}, ensure_ascii=False))
+        return
+    for name in ("id", "rule", "state", "reason", "attempt", "failures", "accepted_at", "finished_at", "initiator",
+                 "order_key", "rule_digest", "result"):  # fmt: skip
+        value = getattr(found, name)
+        if value is not None:
+            print(f"{name:12} {value}")
+    print()
+    for entry in entries:
+        attempt = f"attempt {entry['attempt']}" if "attempt" in entry else ""
+        print(f"{entry['at'][11:23]}  {attempt:10}  {journal.line(entry)}")
+
+
+def _find(store: Store, text: str) -> Delivery:
+    """Find a delivery by its id or the beginning or end of it. Raises ``TransitionRefused`` if none or several fit."""
+    with store.read() as connection:
+        found = deliveries_room.get(connection, text)
+        if found is not None:
+            return found
+        fitting = deliveries_room.called(connection, text)
+    if len(fitting) != 1:
+        raise TransitionRefused(f"{len(fitting) or 'no'} deliveries are called {text!r}; give the whole id")
+    return fitting[0]
+
+
+@deliveries.command()
+@click.argument("ids", nargs=-1)
+@_filtered
+@click.option("--from-start", is_flag=True, help="Begin anew and do writes that were made once more.")
+@click.option("--reason", prompt="Why", help="Stands in the log.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@show.by
+def replay(
+    ids: tuple[str, ...],
+    rule: str | None,
+    state: str | None,
+    reason: str,
+    by: str | None,
+    *,
+    from_start: bool,
+    yes: bool,
+) -> None:
+    """Run dead deliveries again: done steps are not repeated, refused and failed ones are decided afresh."""
+    store = compose.store(compose.settings())
+    chosen = _chosen(store, ids, rule, state or (None if ids else "dead"))
+    if from_start:
+        _list_writes(store, chosen)
+        if not yes and chosen and not click.confirm("These writes will be made again. Go on?"):
+            sys.exit(1)
+    _each(
+        store,
+        chosen,
+        "replayed",
+        lambda connection, found: deliveries_room.replay(
+            connection, found.id, compose.person(by), reason, from_start=from_start
+        ),
+    )
+
+
+def _list_writes(store: Store, chosen: list[Delivery]) -> None:
+    for found in chosen:
+        with store.read() as connection:
+            entries = journal.of_delivery(connection, found.id)
+        for entry in entries:
+            if entry["kind"] == Kind.OUTCOME and entry.get("outcome") in WRITTEN:
+                print(f"{found.id}  {journal.line(entry)}")
+
+
+@deliveries.command()
+@click.argument("ids", nargs=-1)
+@_filtered
+@click.option("--reason", prompt="Why", help="Stands in the log.")
+@show.by
+def cancel(ids: tuple[str, ...], rule: str | None, state: str | None, reason: str, by: str | None) -> None:
+    """End deliveries that wait, are parked, or are dead and hold back others of their order key."""
+    store = compose.store(compose.settings())
+    chosen = _chosen(store, ids, rule, state)
+    _each(
+        store,
+        chosen,
+        "cancelled",
+        lambda connection, found: deliveries_room.cancel(connection, found.id, compose.person(by), reason),
+    )
+
+
+def _chosen(store: Store, ids: tuple[str, ...], rule: str | None, state: str | None) -> list[Delivery]:
+    if ids:
+        return [_find(store, text) for text in ids]
+    if rule is None and state is None:
+        raise click.UsageError("which deliveries? give ids, --rule or --state")
+    with store.read() as connection:
+        return deliveries_room.listed(connection, rule=rule, state=state, limit=10_000)
+
+
+def _each(store: Store, chosen: list[Delivery], done: str, act: Any) -> None:
+    """Do it to each and say so; one that cannot be does not stop the others, but the exit status tells."""
+    failed = 0
+    for found in chosen:
+        try:
+            store.commit(lambda connection, found=found: act(connection, found), key=found.id)  # type: ignore[misc]
+            print(f"{found.id}  {done}")
+        except BridgeError as error:
+            failed += 1
+            print(f"{found.id}  {error}", file=sys.stderr)
+    if not chosen:
+        print("no delivery fits")
+    sys.exit(1 if failed else 0)
