@@ -33,7 +33,8 @@ test: lint ## Run every check and test that needs no root
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-host: $(READY) ## Run the tests that need root or a browser
-	$(BIN)/python -m pytest -m host -n 0 tests/host
+	tests/host/prepare
+	$(BIN)/python -m pytest -o addopts="-ra --import-mode=importlib" tests/host
 
 format: $(READY) ## Bring the code into form
 	$(BIN)/ruff check --fix .

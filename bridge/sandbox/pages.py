@@ -42,11 +42,10 @@ def pages(site: Site) -> Blueprint:
     @routes.get("/")
     def index() -> str:
         with site.lock:
-            issues = sorted(site.issues.values(), key=lambda issue: issue.updated, reverse=True)
-            shown = sorted(site.pages.values(), key=lambda page: page.latest.created, reverse=True)
-            return render_template(
-                "index.html", site=site, status=status, issues=issues, pages=shown, last=_last_by(site)
-            )
+            last = _last(site)
+            issues = sorted(site.issues.values(), key=lambda issue: last[issue.id].when, reverse=True)
+            shown = sorted(site.pages.values(), key=lambda page: last[page.id].when, reverse=True)
+            return render_template("index.html", site=site, status=status, issues=issues, pages=shown, last=last)
 
     @routes.get("/browse/<key>")
     def issue(key: str) -> str | AnyResponse:
@@ -100,10 +99,10 @@ def _moment(when: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), when.strftime("%Y-%m-%d %H:%M:%S UTC"))
 
 
-def _last_by(site: Site) -> dict[str, Account]:
-    """Who touched each issue or page last, by id."""
-    last = {issue.id: _issue_events(site, issue)[0].who for issue in site.issues.values()}
-    return last | {page.id: _page_events(site, page)[0].who for page in site.pages.values()}
+def _last(site: Site) -> dict[str, Event]:
+    """The last thing that happened to each issue and page, by id."""
+    last = {issue.id: _issue_events(site, issue)[0] for issue in site.issues.values()}
+    return last | {page.id: _page_events(site, page)[0] for page in site.pages.values()}
 
 
 def _issue_events(site: Site, issue: Issue) -> list[Event]:
