@@ -197,6 +197,8 @@ def _lay_out(home: Path) -> tuple[dict[str, str], str, str]:
         "BRIDGE_ATLASSIAN_URL": f"http://{site}",
         "BRIDGE_SANDBOX_TOKENS": json.dumps(accepted),
     }
+    # A proxy of the company's has nothing to do with what stays on this machine.
+    environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
     environment |= {f"DEMO_{product.upper()}_TOKEN": token for product, token in tokens.items()}
     for name in ("BRIDGE_DATABASE_URL", "BRIDGE_REDIS_URL"):
         if os.environ.get(name):

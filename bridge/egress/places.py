@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge import catalogue
 from bridge.egress.upstream import SiteAnswer
+from bridge.errors import NotSent
 
 _ISSUE = re.compile(r"[A-Za-z][A-Za-z0-9_]*-[0-9]+|[0-9]+", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+", re.ASCII)
@@ -60,8 +61,10 @@ class Places:
         if found is None:
             raise LookupError(path)
         answer = self._ask(found.operation, path, query)
-        if not answer.done or not isinstance(answer.body, dict):
+        if not answer.done:
             raise Unseen(f"{kind} {reference}", answer)
+        if not isinstance(answer.body, dict):
+            raise _nonsense(kind, reference)
         return answer.body
 
     def issue(self, reference: str) -> Place:
@@ -107,7 +110,7 @@ class Places:
             try:
                 known = find(reference)
             except (KeyError, TypeError) as error:
-                raise Unseen(f"{kind} {reference}", SiteAnswer(502, None)) from error
+                raise _nonsense(kind, reference) from error
             self._known[kind, reference] = known
         return known
 
@@ -118,6 +121,11 @@ class Places:
             if str(offered.get("id")) == number:
                 return str(offered.get("name")), str((offered.get("to") or {}).get("name"))
         return ()
+
+
+def _nonsense(kind: str, reference: str) -> NotSent:
+    """What is no answer of Atlassian's comes from something in between, and passes."""
+    return NotSent(f"the site describes {kind} {reference} in a way that cannot be read", delay=30)
 
 
 def imagined_issue(reference: str) -> Place | None:

@@ -8,6 +8,7 @@ import json
 import logging
 import random
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,7 +119,7 @@ class Upstream:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise InDoubt(f"no answer came ({type(error).__name__})") from error
         try:
-            return _sorted(response, _read(response))
+            return _sorted(response, _read(response, time.monotonic() + timeout))
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise InDoubt(f"the answer broke off ({type(error).__name__})") from error
         finally:
@@ -137,13 +138,16 @@ def _same_place(outgoing: Outgoing, request: httpx.Request) -> None:
         raise NotSent("the request would go to another place than the one that was judged", delay=60)
 
 
-def _read(response: httpx.Response) -> bytes:
-    content = b""
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > LARGEST_ANSWER:
             raise InDoubt(f"the answer has more than {LARGEST_ANSWER} bytes")
-    return content
+        if time.monotonic() > deadline:
+            # httpx bounds the wait for each chunk only, and an attempt has one deadline for all of them.
+            raise InDoubt("the answer did not end in time")
+    return bytes(content)
 
 
 def _sorted(response: httpx.Response, content: bytes) -> SiteAnswer:
@@ -160,15 +164,18 @@ def _sorted(response: httpx.Response, content: bytes) -> SiteAnswer:
     if REDIRECTED <= status < 400:  # noqa: PLR2004 - RFC 9110 section 15.4
         words = f"the site redirects elsewhere ({status}), which egress does not follow"
         return SiteAnswer(421, {"errorMessages": [words]}, trace, category)
-    return SiteAnswer(status, _decoded(content), trace, category)
+    return SiteAnswer(status, _decoded(content, done=status < REDIRECTED), trace, category)
 
 
-def _decoded(content: bytes) -> Any:
+def _decoded(content: bytes, *, done: bool) -> Any:
     if not content:
         return None
     try:
         return json.loads(content)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if done:
+            # Every operation answers in JSON or nothing: this is somebody else's page, and proves no effect.
+            raise InDoubt("the answer is no JSON") from error
         return content.decode("utf-8", "replace")[:4000]
 
 
