@@ -112,6 +112,7 @@ class Settings:
     listen: str = "127.0.0.1:8080"
     public_url: str | None = None
     max_body: int = 1024 * 1024
+    disk_reserve: int = 64 * 1024 * 1024
     waiters: int = 8
     web_processes: int = 2
     web_threads: int = 8
@@ -180,6 +181,7 @@ class _Web(_Strict):
     listen = fields.Str(validate=validate.Regexp(r"^(unix:/.+|.+:\d+)$", error="wants host:port or unix:/path"))
     public_url = fields.Url(schemes={"https", "http"}, require_tld=False)
     max_body = fields.Int(strict=True, validate=validate.Range(min=1024, max=64 * 1024 * 1024))
+    disk_reserve = fields.Int(strict=True, validate=validate.Range(min=0))
     waiters = fields.Int(strict=True, validate=validate.Range(min=0, max=64))
     processes = fields.Int(strict=True, validate=validate.Range(min=1, max=64))
     threads = fields.Int(strict=True, validate=validate.Range(min=1, max=256))
@@ -235,7 +237,9 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     if mistakes:
         raise SettingsInvalid(mistakes)
     web, worker, out = loaded.get("web", {}), loaded.get("worker", {}), loaded.get("egress", {})
-    chosen: dict[str, Any] = {key: web[key] for key in ("listen", "public_url", "max_body", "waiters") if key in web}
+    chosen: dict[str, Any] = {
+        key: web[key] for key in ("listen", "public_url", "max_body", "disk_reserve", "waiters") if key in web
+    }
     chosen |= {f"web_{key}": web[key] for key in ("processes", "threads") if key in web}
     chosen |= {f"worker_{key}": value for key, value in worker.items()}
     return Settings(

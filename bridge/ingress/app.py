@@ -10,6 +10,7 @@ from bridge.ingress import problem
 from bridge.ingress.health import Health
 from bridge.ingress.hooks import Hooks, OwnAccounts
 from bridge.ingress.nudge import Nudge
+from bridge.ingress.throttle import Reserve, Strangers
 from bridge.ingress.waiting import Waiting
 from bridge.rule.registry import Registry
 from bridge.settings import Settings
@@ -34,6 +35,8 @@ def create_app(settings: Settings, store: Store, registry: Registry, clock: Call
         waiting=Waiting(store, seats(settings)),
         nudge=Nudge(settings.home),
         own=OwnAccounts(store),
+        strangers=Strangers(),
+        reserve=Reserve(settings.home, settings.disk_reserve),
         clock=clock,
     )
     health = Health(settings, store, registry)

@@ -1,7 +1,8 @@
 """``POST /hooks/<rule>`` and ``GET /hooks/<rule>/<delivery>``: the decisions of this room, asked in order.
 
 1. Is the name one that a rule could have, and the body no larger than allowed?
-2. Does the signature open this rule? If not: 401, nothing is kept, and a rule that is not there looks the same.
+2. Does the signature open this rule? If not: 401, nothing is kept, and a rule that is not there looks the same. Those
+   who try too often, and everybody while the disk is nearly full, get 429 (``throttle.py``).
 3. Is the body JSON as everybody understands it, and does it have what the manifest asks for? If not, the delivery is
    kept as rejected, because its sender is authentic and somebody will look for it.
 4. One INSERT, in a commit shared with all requests that wait for one. The relay is nudged, and the answer is 202.
@@ -24,6 +25,7 @@ from bridge.ingress import body, problem, signature, waiting
 from bridge.ingress.identity import identify
 from bridge.ingress.nudge import Nudge
 from bridge.ingress.signature import Verified
+from bridge.ingress.throttle import Reserve, Strangers
 from bridge.ingress.waiting import Standing, Waiting
 from bridge.rule.accept import Judgement, judge
 from bridge.rule.registry import Registry, Rule
@@ -113,6 +115,8 @@ class Hooks:
     waiting: Waiting
     nudge: Nudge
     own: OwnAccounts
+    strangers: Strangers
+    reserve: Reserve
     clock: Callable[[], float]
 
     def receive(self, rule: str) -> Response:
@@ -123,15 +127,19 @@ class Hooks:
             raise RequestEntityTooLarge
         known, usable = self._rule(rule)
         now = self.clock()
-        verified = signature.verify(
-            dict(request.headers),
-            raw,
-            rule=rule,
-            source=None if known is None else known.manifest.source,
-            versions=None if known is None else known.manifest.accept.token_versions,
-            secrets=self.settings.secrets,
-            now=now,
-        )
+        try:
+            verified = signature.verify(
+                dict(request.headers),
+                raw,
+                rule=rule,
+                source=None if known is None else known.manifest.source,
+                versions=None if known is None else known.manifest.accept.token_versions,
+                secrets=self.settings.secrets,
+                now=now,
+            )
+        except DeliveryRefused as refusal:
+            raise self.strangers.refuse(refusal, request.remote_addr or "") from refusal
+        self.reserve.require()
         arrival = _Arrival(rule, known, verified, raw, now)
         try:
             if not usable:
@@ -150,7 +158,10 @@ class Hooks:
         _require_name(rule)
         known, _ = self._rule(rule)
         versions = None if known is None else known.manifest.accept.token_versions
-        signature.verify_token(dict(request.headers), rule, versions, self.settings.secrets)
+        try:
+            signature.verify_token(dict(request.headers), rule, versions, self.settings.secrets)
+        except DeliveryRefused as refusal:
+            raise self.strangers.refuse(refusal, request.remote_addr or "") from refusal
         limit = waiting.seconds(request.args.get("wait"))
         now = self.waiting.look(delivery, rule) if _DELIVERY.fullmatch(delivery) else None
         if now is None:

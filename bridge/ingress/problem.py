@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from bridge.errors import DeliveryRefused, StoreUnavailable
-from bridge.ingress import signature
+from bridge.ingress import signature, throttle
 
 RETRY_AFTER = 5  # seconds; a database that restarts is back within them
 
@@ -35,6 +35,8 @@ def refused(error: DeliveryRefused, delivery: str | None = None) -> Response:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="bridge"'  # RFC 9110 section 11.6.1 demands one
     elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = str(RETRY_AFTER)
+    elif error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        answer.headers["Retry-After"] = str(throttle.RETRY_AFTER)
     return answer
 
 
