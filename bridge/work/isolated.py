@@ -130,5 +130,10 @@ def serve(client_factory: Callable[[], httpx.Client], rules: Registry, claim: IO
     told = _Told()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: told.order())
-    run.conduct(client_factory(), Claim.read(json.loads(claim.read())), rules, told)
-    leave(0)
+    try:
+        run.conduct(client_factory(), Claim.read(json.loads(claim.read())), rules, told)
+        status = 0
+    except BaseException:
+        log.exception("isolated.failed")
+        status = 1
+    leave(status)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 NAME = "bridge"
 ENTRY = "bridge.work.queue.deliver"
-SOCKET_TIMEOUT = 5.0
+SOCKET_TIMEOUT = 5
 TAKE_SECONDS = 1
 # RQ keeps failures for a year by default; the journal is where people look, so a finished job is soon forgotten.
 KEPT_SECONDS = 60

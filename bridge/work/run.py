@@ -17,7 +17,7 @@ from bridge.rule import handler
 from bridge.rule.context import Context
 from bridge.rule.door import Claim, Door
 from bridge.rule.registry import Registry, Rule
-from bridge.work.lease import HANDED_BACK, LOST, Lease, Leases, Stoppable
+from bridge.work.lease import HANDED_BACK, LOST, Lease, Stoppable
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,13 @@ def claimed(client: httpx.Client, delivery: str, worker: str) -> Claim | None:
         return None
 
 
-def carry_out(client: httpx.Client, claim: Claim, rules: Registry, leases: Leases, isolate: Isolate) -> str:
-    """Run a claimed delivery under a lease, in this thread or, if its rule wants that, in a process of its own."""
-    with leases.hold(client, claim) as lease:
-        alone = claim.isolation == "process"
-        ended = isolate(client, claim, lease) if alone else conduct(client, claim, rules, lease)
+def carry_out(client: httpx.Client, claim: Claim, rules: Registry, lease: Lease, isolate: Isolate) -> str:
+    """Run a claimed delivery, in this thread or, if its rule wants that, in a process of its own.
+
+    The caller holds the lease for as long as this lasts. Returns how it ended, in a word for the log.
+    """
+    alone = claim.isolation == "process"
+    ended = isolate(client, claim, lease) if alone else conduct(client, claim, rules, lease)
     log.info("run.ended delivery=%s attempt=%d rule=%s ended=%s", claim.delivery, claim.attempt, claim.rule, ended)
     return ended
 

@@ -2,8 +2,8 @@
 
 Handlers wait on the network nearly all their time, so threads are what they need. A thread is free before an id is
 taken, so that nothing lies in a process that cannot begin it. RQ's own loop is not used: it loads what it is given,
-listens to orders on Redis, runs callbacks, and is built for one job at a time. What it writes about its workers and
-jobs is written as it would be, so that RQ's tools show them.
+listens to orders on Redis, runs callbacks, and is built for one job at a time. To RQ's tools it looks like one of RQ's
+workers all the same (``shown.py``).
 """
 
 import logging
@@ -13,17 +13,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import httpx
 from redis import Redis
 from rq import Queue
-from rq.executions import Execution, cleanup_execution
-from rq.job import JobStatus
-from rq.serializers import JSONSerializer
-from rq.utils import now
-from rq.worker import SimpleWorker, WorkerStatus
-from rq.worker_registration import register
 
 from bridge.errors import QueueUnavailable, Stop
 from bridge.rule.registry import Registry
@@ -32,15 +26,12 @@ from bridge.work import run
 from bridge.work.isolated import Isolation
 from bridge.work.lease import Leases
 from bridge.work.outage import Outage
-from bridge.work.queue import KEPT_SECONDS, DeliveryJob, connect, open_queue, put_back, reached, take
+from bridge.work.queue import TAKE_SECONDS, DeliveryJob, connect, open_queue, put_back, take
+from bridge.work.shown import ShownWorker
 from bridge.work.supervisor import RESTART, die_with_parent, leave
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-SIGN_OF_LIFE_SECONDS = 5.0
-SILENCE_SECONDS = 60
 STUCK_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
 GRACE_SECONDS = 20.0
@@ -48,7 +39,7 @@ WAIT_SECONDS = 1.0
 LOOK_SECONDS = 0.25
 
 
-class ThreadWorker(SimpleWorker):
+class ThreadWorker(ShownWorker):
     """One process's worker: ``threads`` attempts at a time from one queue.
 
     ``client`` reaches egress and is shared by all threads. ``isolate`` runs an attempt in a process of its own.
@@ -67,15 +58,7 @@ class ThreadWorker(SimpleWorker):
         drain: float = DRAIN_SECONDS,
         stuck: float = STUCK_SECONDS,
     ) -> None:
-        super().__init__(
-            [queue],
-            name=name,
-            connection=queue.connection,
-            job_class=DeliveryJob,
-            serializer=JSONSerializer,
-            prepare_for_work=False,  # It would ask Redis, which may be away.
-        )
-        self.hostname, self.pid = socket.gethostname(), os.getpid()
+        super().__init__(queue, name)
         self._client = client
         self._rules = rules
         self._isolate = isolate
@@ -86,15 +69,8 @@ class ThreadWorker(SimpleWorker):
         self._grace, self._drain, self._stuck = grace, drain, stuck
         self._leases = Leases()
         self._halt = threading.Event()
-        self._redis = Outage(log, "redis")
         self._egress = Outage(log, "egress")
         self._again_at = 0.0
-        self._shown_at = 0.0
-
-    @property
-    def dequeue_timeout(self) -> int:
-        """Seconds that one look at the queue takes at most; RQ raises the connection's own limit above it."""
-        return 1
 
     def halt(self) -> None:
         """Let ``work`` end; may be called from a signal handler."""
@@ -106,14 +82,13 @@ class ThreadWorker(SimpleWorker):
         On ``halt`` running attempts finish the step at hand and hand their deliveries back. When one is stuck, the
         others have ``drain`` seconds to end. In both cases the caller must end the process.
         """
-        self.birth_date = now()
         # The loop below may be waiting for Redis for a second, in which a handler could make its next call.
         threading.Thread(target=self._ask_to_stop, name="halt", daemon=True).start()
         while not self._halt.is_set():
             if self._leases.stuck(self._stuck):
                 self._let_others_end()
                 return not self._halt.is_set()
-            self._show()
+            self.show()
             if not self._slots.acquire(timeout=WAIT_SECONDS):
                 continue
             if not self._begin_next():
@@ -128,15 +103,15 @@ class ThreadWorker(SimpleWorker):
             self._halt.wait(pause)
             return False
         try:
-            job = take(self.queues[0], self.dequeue_timeout)
-            self._redis.over()
+            job = take(self.queues[0], TAKE_SECONDS)
+            self.redis.over()
             if job is None:
                 return False
             if self._halt.is_set():
                 put_back(self.queues[0], job)
                 return False
         except QueueUnavailable as error:
-            self._halt.wait(self._redis.went(error))
+            self._halt.wait(self.redis.went(error))
             return False
         self.execute_job(job, self.queues[0])
         return True
@@ -165,68 +140,15 @@ class ThreadWorker(SimpleWorker):
         except Stop as stop:
             # Egress is away. Taking more would only empty the queue, to be filled by the sweep half a minute later.
             self._again_at = time.monotonic() + self._egress.went(stop)
-            self._note(lambda: put_back(queue, job))
+            self.note(lambda: put_back(queue, job))
             return
         self._egress.over()
         if claim is None:
-            self._note(lambda: self._ended(job, queue, None))
+            self.note(lambda: self.ended(job, queue, None))
             return
-        execution = self._note(lambda: self._begun(job, queue))
-        try:
-            run.carry_out(self._client, claim, self._rules, self._leases, self._isolate)
-        finally:
-            self._note(lambda: self._ended(job, queue, execution))
-            if execution is not None:
-                self.executions.pop(execution.id, None)
-
-    def _note(self, write: Callable[[], T]) -> T | None:
-        """Write to Redis what is only for show: the attempt goes on without it."""
-        try:
-            return write()
-        except QueueUnavailable as error:
-            self._redis.went(error)
-            return None
-
-    def _begun(self, job: DeliveryJob, queue: Queue) -> Execution:
-        with reached(), self.connection.pipeline() as pipeline:
-            execution = Execution.create(job, SILENCE_SECONDS, pipeline, worker_name=self.name)
-            job.prepare_for_execution(self.name, pipeline)
-            # A job that nobody speaks for any more vanishes, and the sweep offers its delivery again.
-            pipeline.expire(job.key, SILENCE_SECONDS)
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.execute()
-        self.executions[execution.id] = execution
-        return execution
-
-    def _ended(self, job: DeliveryJob, queue: Queue, execution: Execution | None) -> None:
-        with reached(), self.connection.pipeline() as pipeline:
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            job.set_status(JobStatus.FINISHED, pipeline)
-            pipeline.expire(job.key, KEPT_SECONDS)
-            job.finished_job_registry.add(job, KEPT_SECONDS, pipeline)
-            cleanup_execution(self, job, pipeline, execution)
-            self.increment_successful_job_count(pipeline)
-            pipeline.execute()
-
-    def _show(self) -> None:
-        """Tell Redis every few seconds that this worker lives and what it has in hand, in one round trip."""
-        if time.monotonic() - self._shown_at < SIGN_OF_LIFE_SECONDS:
-            return
-        self._shown_at = time.monotonic()
-        self.last_heartbeat = now()
-        state = WorkerStatus.BUSY if self.executions else WorkerStatus.IDLE
-        try:
-            with reached(), self.connection.pipeline() as pipeline:
-                pipeline.hset(self.key, mapping=self.serialize() | {"state": state.value})
-                pipeline.expire(self.key, SILENCE_SECONDS)
-                pipeline.expire(self.executions_key, SILENCE_SECONDS)
-                register(self, pipeline)
-                for execution in list(self.executions.values()):
-                    execution.heartbeat(execution.job.started_job_registry, SILENCE_SECONDS, pipeline)
-                    pipeline.expire(execution.job.key, SILENCE_SECONDS)
-                pipeline.execute()
-        except QueueUnavailable as error:
-            self._redis.went(error)
+        # The lease comes first: what is written to Redis may take longer than it lasts.
+        with self._leases.hold(self._client, claim) as lease, self.shown(job, queue):
+            run.carry_out(self._client, claim, self._rules, lease, self._isolate)
 
     def _ask_to_stop(self) -> None:
         self._halt.wait()
@@ -235,7 +157,7 @@ class ThreadWorker(SimpleWorker):
 
     def _hand_back(self) -> None:
         self._wait_for(self._grace, leaving=0)
-        self._note(self._gone)
+        self.note(self.gone)
 
     def _let_others_end(self) -> None:
         log.warning("worker.stuck running=%d stuck=%d", self._busy, self._leases.stuck(self._stuck))
@@ -246,16 +168,12 @@ class ThreadWorker(SimpleWorker):
         # Those that still run have the chance of their next call; a stuck one has had it.
         self._leases.hand_back("the worker process gives way to a new one")
         self._wait_for(self._grace if self._halt.is_set() else STUCK_SECONDS, leaving=self._leases.stuck(self._stuck))
-        self._note(self._gone)
+        self.note(self.gone)
 
     def _wait_for(self, seconds: float, *, leaving: int) -> bool:
         """Wait until no more than ``leaving`` attempts are under way; tell whether that came to be in time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._busy <= leaving, seconds)
-
-    def _gone(self) -> None:
-        with reached():
-            self.register_death()  # type: ignore[no-untyped-call]
 
 
 def serve(
@@ -283,7 +201,13 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: worker.halt())
     log.info("worker.ready pid=%d queue=%s threads=%d", os.getpid(), queue.name, settings.worker_threads)
-    leave(RESTART if worker.work() else 0)
+    try:
+        status = RESTART if worker.work() else 0
+    except BaseException:
+        # Left to itself, the interpreter would wait for the threads that rules have started.
+        log.exception("worker.ended_by_fault pid=%d", os.getpid())
+        status = 1
+    leave(status)
 
 
 def _connected(settings: Settings) -> Redis:

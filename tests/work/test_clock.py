@@ -61,8 +61,22 @@ def _running(clock: Clock) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def start(store: Store, settings: Settings, rules: Registry) -> Iterator[Start]:
+def opened() -> Iterator[Callable[[str], Store]]:
+    """Open a store that is closed when the clocks have ended."""
+    with ExitStack() as stack:
+
+        def open_one(url: str) -> Store:
+            made = Store(url)
+            stack.callback(made.close)
+            return made
+
+        yield open_one
+
+
+@pytest.fixture
+def start(store: Store, settings: Settings, rules: Registry, opened: object) -> Iterator[Start]:
     """Start a clock that is stopped at the end."""
+    del opened  # It is there only to be closed later.
     with ExitStack() as stack:
         yield lambda store=store, settings=settings: stack.enter_context(_running(Clock(settings, store, rules)))
 
@@ -124,9 +138,10 @@ def test_a_second_clock_stands_by_and_takes_over_with_the_same_valkey(
 
 
 def test_a_database_that_is_away_at_the_start_is_waited_for_and_said_to_be_away_once(
-    start: Start, tmp_path: Path, accept: Accept, own: Queue, until: Until, caplog: pytest.LogCaptureFixture
-) -> None:
-    late = Store(f"sqlite:///{tmp_path}/later/bridge.db")
+    start: Start, opened: Callable[[str], Store], tmp_path: Path, accept: Accept, own: Queue, until: Until,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    late = opened(f"sqlite:///{tmp_path}/later/bridge.db")
     with caplog.at_level(logging.INFO):
         start(store=late)
         until(lambda: "database.away" in caplog.text)
@@ -140,15 +155,14 @@ def test_a_database_that_is_away_at_the_start_is_waited_for_and_said_to_be_away_
 
 
 def test_an_empty_database_gets_its_tables_from_the_clock_if_it_is_there_first(
-    start: Start, tmp_path: Path, accept: Accept, own: Queue, until: Until
+    start: Start, opened: Callable[[str], Store], tmp_path: Path, accept: Accept, own: Queue, until: Until
 ) -> None:
-    empty = Store(f"sqlite:///{tmp_path}/empty.db")
+    empty = opened(f"sqlite:///{tmp_path}/empty.db")
     start(store=empty)
     until(lambda: _answers(own))
     until(lambda: schema.revision(empty) == schema.newest())
     delivery = accept(empty, "some_rule")
     until(lambda: _holds(own, f"{delivery}-1"))
-    empty.close()
 
 
 def test_a_redis_that_is_away_at_the_start_is_waited_for_and_said_to_be_away_once(

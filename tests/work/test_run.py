@@ -39,7 +39,10 @@ def attempt(client: httpx.Client, rules: Registry, leases: Leases) -> Attempt:
 
     def make(delivery: str) -> str:
         claim = run.claimed(client, delivery, "worker-1")
-        return "not claimed" if claim is None else run.carry_out(client, claim, rules, leases, _nobody)
+        if claim is None:
+            return "not claimed"
+        with leases.hold(client, claim) as lease:
+            return run.carry_out(client, claim, rules, lease, _nobody)
 
     return make
 

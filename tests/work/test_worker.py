@@ -27,6 +27,7 @@ Find = Callable[[Store, str], Delivery]
 Write = Callable[..., None]
 Until = Callable[..., None]
 COMMENT = 'context.jira.comment("OPS-1", "hello")'
+UNTIL_STOPPED = "import time\nwhile context.stopped is None:\n    time.sleep(0.01)"
 
 
 class _Running:
@@ -165,14 +166,11 @@ def test_a_worker_that_is_stopped_hands_back_what_it_runs_and_leaves_the_rest_on
     until: Until,
     queue: Queue,
 ) -> None:
-    write_rule("some_rule", f"{COMMENT}\n{COMMENT}")
-    may_go_on = threading.Event()
-    egress.on_call = lambda _call: may_go_on.wait(20)
+    write_rule("some_rule", f"{COMMENT}\n{UNTIL_STOPPED}\n{COMMENT}")
     first, second = deliver(), deliver()
     running = start(threads=1)
     until(lambda: egress.bodies("/call"))
     running.worker.halt()
-    threading.Timer(0.3, may_go_on.set).start()
     until(lambda: running.ended)
     assert running.status is False
     assert len(egress.bodies("/call")) == 1
