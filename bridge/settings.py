@@ -21,6 +21,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from bridge.errors import Mistake, SettingsInvalid
 
+REFERENCES = ("env:", "file:/")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SECRET_BYTES = 32  # RFC 2104 section 3: a key shorter than the hash's output weakens HMAC.
 # sun_path holds 104 bytes on macOS and 108 on Linux (unix(4), unix(7)); the smaller one counts everywhere.
@@ -322,8 +323,24 @@ def _load_config(path: Path, *, required: bool, mistakes: list[Mistake]) -> dict
         loaded: dict[str, Any] = _Config().load(data)
     except ValidationError as error:
         mistakes.extend(_config_mistakes(path.name, error.messages_dict))
+        # What is said further on rests on a whole file, but a secret in clear text must be told in any case.
+        mistakes.extend(_literal_secrets(path.name, data))
         return {}
     return loaded
+
+
+def _literal_secrets(file: str, data: Mapping[str, Any]) -> list[Mistake]:
+    accounts = data.get("account")
+    found: list[Mistake] = []
+    for name, account in accounts.items() if isinstance(accounts, dict) else ():
+        for product in ("jira", "confluence"):
+            given = account.get(product) if isinstance(account, dict) else None
+            token = given.get("token") if isinstance(given, dict) else None
+            if token is not None and not str(token).startswith(REFERENCES):
+                # Never echo it: it may be the token itself.
+                text = "a secret must not stand in this file; write env:NAME or file:/path"
+                found.append(Mistake(file, text, f"account.{name}.{product}.token"))
+    return found
 
 
 def _config_mistakes(file: str, messages: Mapping[str, Any], key: str = "") -> list[Mistake]:
@@ -361,20 +378,12 @@ def _account(
     if entry["site"] not in sites:
         known = ", ".join(sites) or "none"
         mistakes.append(Mistake(file, f"no [site.{entry['site']}] is defined; defined: {known}", f"{key}.site"))
+    mistakes.extend(_literal_secrets(file, {"account": {name: entry}}))
     credentials: dict[str, Credential] = {}
     for product in ("jira", "confluence"):
         given = entry[product]
         if given is None:
             continue
-        if not str(given["token"]).startswith(("env:", "file:/")):
-            # Never echo it: it may be the token itself.
-            mistakes.append(
-                Mistake(
-                    file,
-                    "a secret must not stand in this file; write env:NAME or file:/path",
-                    f"{key}.{product}.token",
-                )
-            )
         expires = given["expires"]
         if expires is not None and (not isinstance(expires, date) or hasattr(expires, "hour")):
             mistakes.append(Mistake(file, "wants a date without quotes: 2027-06-30", f"{key}.{product}.expires"))

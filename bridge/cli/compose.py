@@ -27,6 +27,11 @@ def registry(known: Settings) -> Registry:
     return Registry(known.rules, facts(known.accounts))
 
 
+def readable(known: Settings) -> Registry:
+    """Return the rules for a command that only reads them: before there is a bridge.toml, accounts are not checked."""
+    return registry(known) if known.accounts or known.config.exists() else Registry(known.rules, None)
+
+
 def store(known: Settings, *, ready: bool = True) -> Store:
     """Open the database; made if it is empty. Raises ``StoreUnavailable``."""
     known.home.mkdir(mode=0o700, parents=True, exist_ok=True)

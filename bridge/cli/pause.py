@@ -19,8 +19,8 @@ def _subject(what: str, name: str | None) -> tuple[str, str]:
     known = compose.settings()
     if what == "account" and name not in known.accounts:
         raise click.UsageError(f"bridge.toml has no account {name!r}; it has: {', '.join(known.accounts) or 'none'}")
-    if what == "rule" and compose.registry(known).current().get(name) is None:
-        rules = ", ".join(compose.registry(known).current().rules) or "none"
+    if what == "rule" and compose.readable(known).current().get(name) is None:
+        rules = ", ".join(compose.readable(known).current().rules) or "none"
         raise click.UsageError(f"there is no rule {name!r}; there are: {rules}")
     return what, name
 
@@ -54,7 +54,7 @@ def resume(what: str, name: str | None, reason: str, by: str | None) -> None:
     # The name of a rule that is gone must be possible: its pause may have outlived it.
     subject = _subject(what, name) if what != "rule" else (what, name or "")
     known = compose.settings()
-    rules = compose.registry(known).current().rules if what == "account" else {}
+    rules = compose.readable(known).current().rules if what == "account" else {}
     held = (
         [rule.name for rule in rules.values() if rule.manifest.account == name] if what == "account" else [subject[1]]
     )

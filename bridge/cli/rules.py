@@ -48,7 +48,7 @@ rules.add_command(setup)
 def list_rules(*, as_json: bool) -> None:
     """Show all rules: who sends to them, as whom they act, what they may do, and whether somebody paused them."""
     known = compose.settings()
-    current = compose.registry(known).current()
+    current = compose.readable(known).current()
     paused = _pauses(known)
     rows = [
         {

@@ -42,7 +42,7 @@ def send(rule: str, payload: Path, url: str | None, *, wait: bool, as_is: bool) 
 
     known = compose.settings()
     known.key()
-    found = find(compose.registry(known).current(), rule)
+    found = find(compose.readable(known).current(), rule)
     body = _body(known, found, payload, as_is=as_is)
     accept = found.manifest.accept
     headers = sender.headers(

@@ -34,7 +34,7 @@ def setup(rule: str, url: str | None, by: str | None) -> None:
 
     known = compose.settings()
     known.key()
-    found = find(compose.registry(known).current(), rule)
+    found = find(compose.readable(known).current(), rule)
     base = url or known.public_url
     if base is None:
         raise click.UsageError(

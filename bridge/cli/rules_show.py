@@ -38,7 +38,7 @@ def find(current: RuleSet, name: str) -> Rule:
 def show_rule(rule: str) -> None:
     """Say everything about one rule: who may send, what it may do and where, limits, order, retry, OAuth scopes."""
     known = compose.settings()
-    current = compose.registry(known).current()
+    current = compose.readable(known).current()
     found = find(current, rule)
     print(f"{found.name}: {found.manifest.title}\n")
     for heading, lines in _sections(found, current, known):

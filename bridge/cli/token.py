@@ -14,7 +14,7 @@ def token() -> None:
 
 
 def _source(rule: str) -> tuple[str, tuple[int, ...]]:
-    found = compose.registry(compose.settings()).current().get(rule)
+    found = compose.readable(compose.settings()).current().get(rule)
     if found is None:
         raise click.UsageError(f"there is no rule {rule!r}; `bridge rules list` shows them")
     return found.manifest.source, found.manifest.accept.token_versions

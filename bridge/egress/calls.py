@@ -141,7 +141,8 @@ class Calls:
         names = {issue.key, issue.id} if issue else set()
         event = frozenset(name for name in names | ({page.id} if page else set()) if name)
         pages = [step.get("container") for step in steps if step.get("verb") == "confluence.create-page"]
-        return Bounds(held.scope, event, made, held.mode == "observe", pages[-1] if pages else None)
+        granted = held.rule.manifest.scope
+        return Bounds(held.scope, granted, event, made, held.mode == "observe", pages[-1] if pages else None)
 
     def _refuse(self, held: Held, place: Step, call: Call, ruling: Ruling) -> Done:
         self._commit_closed(held, place, call, ruling, Kind.REFUSED, "refused", None, why=ruling.refusal)

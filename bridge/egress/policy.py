@@ -50,10 +50,12 @@ class Ruling:
 class Bounds:
     """What a delivery may do: the rule's scope under the account's ceiling, and what its limits count and compare.
 
-    ``observe`` is set in observe mode, and ``space`` to where that would have created its last page.
+    ``granted`` is the rule's scope without the ceiling. ``observe`` is set in observe mode, and ``space`` to where that
+    would have created its last page.
     """
 
     scope: Scope
+    granted: Scope
     event: frozenset[str]
     made: int
     observe: bool
@@ -140,7 +142,7 @@ def _decide(
 ) -> Ruling:
     own = found[0]
     product = operation.site_product
-    granted, verb, refusal = _granted(bounds.scope, product, inferred, operation, found)
+    granted, verb, refusal = _granted(bounds, product, inferred, operation, found)
     hits = bounds.scope.containers(product, verb.name) if verb and inferred.container == "hits" else None
     if refusal is None and inferred.write:
         refusal = _limited(asked, bounds, places, inferred, own)
@@ -162,36 +164,39 @@ def _keys(inferred: Inference, found: Iterable[Place]) -> frozenset[str] | None:
 
 
 def _granted(
-    scope: Scope, product: str, inferred: Inference, operation: Operation, found: Sequence[Place]
+    bounds: Bounds, product: str, inferred: Inference, operation: Operation, found: Sequence[Place]
 ) -> tuple[str, Verb | None, str | None]:
     """Return what the log calls the call, the verb that says how it is looked up, and a refusal or None."""
     if inferred.verbs and inferred.write:
         for verb in inferred.verbs:
-            refusal = _missing(scope, product, verb.name, found)
+            refusal = _missing(bounds, product, verb.name, found)
             if refusal:
                 return verb.full_name, verb, refusal
         return inferred.verbs[0].full_name, inferred.verbs[0], None
     if inferred.alternatives:
         for verb in inferred.alternatives:
             if inferred.container == "hits":
-                if scope.containers(product, verb.name):
+                if bounds.scope.containers(product, verb.name):
                     return verb.full_name, verb, None
-            elif _missing(scope, product, verb.name, found) is None:
+            elif _missing(bounds, product, verb.name, found) is None:
                 return verb.full_name, verb, None
         first = inferred.alternatives[0]
         nowhere = f"the scope grants {first.name} in no project or space"
-        return first.full_name, first, _missing(scope, product, first.name, found) or nowhere
-    refusal = _missing(scope, product, operation.operation_id, found)
+        return first.full_name, first, _missing(bounds, product, first.name, found) or nowhere
+    refusal = _missing(bounds, product, operation.operation_id, found)
     return operation.operation_id, None, refusal
 
 
-def _missing(scope: Scope, product: str, word: str, found: Sequence[Place]) -> str | None:
+def _missing(bounds: Bounds, product: str, word: str, found: Sequence[Place]) -> str | None:
     for place in found:
-        if not scope.allows(product, place.container, word):
-            elsewhere = ", ".join(sorted(scope.containers(product, word))) or "nowhere"
-            where = "outside any project or space" if place.container == SITE else f"in {place.container}"
-            is_there = "" if place.container == SITE else f", where {place.target} is"
-            return f"the scope does not grant {word} {where}{is_there}; it grants it {_in(elsewhere)}"
+        if bounds.scope.allows(product, place.container, word):
+            continue
+        where = "outside any project or space" if place.container == SITE else f"in {place.container}"
+        is_there = "" if place.container == SITE else f", where {place.target} is"
+        if bounds.granted.allows(product, place.container, word):
+            return f"the account's ceiling in bridge.toml does not allow {word} {where}{is_there}"
+        elsewhere = ", ".join(sorted(bounds.scope.containers(product, word))) or "nowhere"
+        return f"the scope does not grant {word} {where}{is_there}; it grants it {_in(elsewhere)}"
     return None
 
 
