@@ -6,6 +6,7 @@ ends it as dead, unless the rule's steps say ``on_failure = "continue"``.
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -222,7 +223,7 @@ class Attempts:
         now: dict[str, object] = {}
         if step is not None:
             with self._store.read() as connection:
-                now = {"step": step, "boot": self._store.boot, "clock": round(self._store.now(connection))}
+                now = {"step": step, "boot": self._store.boot, "clock": math.floor(self._store.now(connection))}
         self._end(held.delivery, held.attempt, State.WAITING, why, delay=max(delay, 0.0), **now)
         raise Stop("waiting", why)
 

@@ -2,8 +2,8 @@
 
 A commit is what accepting costs, because the disk has to answer. So callers that wait for one share it: the first
 becomes the leader, runs everybody's work in one transaction, each in a savepoint of its own, and wakes the others.
-Between processes, SQLite's own waiting is unfair (it sleeps and polls), hence a blocking file lock around each
-transaction.
+Between processes, SQLite's own waiting is unfair (it sleeps longer and longer), hence a file lock around each
+transaction that is asked for again every millisecond.
 """
 
 import fcntl
@@ -29,6 +29,7 @@ from bridge.errors import Stop, StoreUnavailable
 T = TypeVar("T")
 
 BUSY_SECONDS = 10.0
+TURN_SECONDS = 0.001
 # libpq's own names (https://www.postgresql.org/docs/current/libpq-connect.html): a network that was cut is noticed
 # within seconds. By default it takes the kernel a quarter of an hour.
 _PATIENCE = {
@@ -215,11 +216,25 @@ class Store:
         if self._lock_file is None:
             yield
             return
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        self._take_turn(self._lock_file)
         try:
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    @staticmethod
+    def _take_turn(lock_file: int) -> None:
+        """Wait for the other processes; one that is frozen while it has its turn must not hang everybody for ever."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable("another process has been writing for too long") from None
+                time.sleep(TURN_SECONDS)
+            else:
+                return
 
 
 @contextmanager

@@ -42,16 +42,17 @@ class Isolation:
         finally:
             child.stop(Stop("ended", "its worker no longer waits for it"))
             status = process.wait()
-        if status == 0:
-            return "isolated"
         if child.killed:
             return "killed"
+        # A process that ended well has reported, unless the handler ended it: a status says nothing about that, so
+        # egress is asked. It refuses a second report of an attempt that ended.
         why = f"the handler's process {_told(status)}"
-        log.warning("isolated.crashed delivery=%s attempt=%d why=%s", claim.delivery, claim.attempt, why)
         try:
-            return Door(client, claim).finish("raised", error=why)
+            ended = Door(client, claim).finish("raised", error=why)
         except Stop as stop:
-            return stop.state
+            return "isolated" if status == 0 else stop.state
+        log.warning("isolated.crashed delivery=%s attempt=%d why=%s", claim.delivery, claim.attempt, why)
+        return ended
 
 
 class _Child:
