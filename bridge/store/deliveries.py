@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.errors import BridgeError, Fenced
 from bridge.store.engine import Store, timestamp
-from bridge.store.journal import Kind, append_fenced, append_to, digest, new_salt
+from bridge.store.journal import Kind, append_fenced, append_to, as_text, digest, new_salt
 from bridge.store.tables import deliveries
 
 
@@ -133,21 +133,21 @@ def accept(connection: sa.Connection, received: Received) -> Accepted:
     values = {
         "id": received.id,
         "rule": received.rule,
-        "identity": received.identity,
+        "identity": _kept(received.identity),
         "payload": received.payload,
         "salt": salt,
         "payload_digest": digest(salt, received.payload),
-        "initiator": received.initiator,
+        "initiator": _kept(received.initiator),
         "state": str(received.state),
         "blocking": int(received.state is State.QUEUED),
         "accepted_at": now,
         "since": now,
-        "reason": received.reason,
+        "reason": _kept(received.reason),
         "rule_digest": received.rule_digest,
         "finished_at": None if received.state is State.QUEUED else now,
     }
     if received.order_key is not None and received.state is State.QUEUED:
-        values |= {"order_key": received.order_key, "order_seq": _next_in_order(connection, received)}
+        values |= {"order_key": _kept(received.order_key), "order_seq": _next_in_order(connection, received)}
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(deliveries).values(**values).on_conflict_do_nothing(index_elements=["rule", "identity"])
     if connection.execute(statement.returning(deliveries.c.id)).first() is None:
@@ -169,10 +169,10 @@ def accept(connection: sa.Connection, received: Received) -> Accepted:
 def _next_in_order(connection: sa.Connection, received: Received) -> int:
     """Give the next number of (rule, key): SQLite has one writer anyway, PostgreSQL locks the key until the commit."""
     if connection.dialect.name == "postgresql":
-        name = f"{received.rule}\n{received.order_key}"
+        name = f"{received.rule}\n{_kept(received.order_key)}"
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
     query = sa.select(sa.func.max(deliveries.c.order_seq)).where(
-        deliveries.c.rule == received.rule, deliveries.c.order_key == received.order_key
+        deliveries.c.rule == received.rule, deliveries.c.order_key == _kept(received.order_key)
     )
     return int(connection.execute(query).scalar_one() or 0) + 1
 
@@ -180,7 +180,7 @@ def _next_in_order(connection: sa.Connection, received: Received) -> int:
 def _duplicate(connection: sa.Connection, received: Received) -> Accepted:
     first = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.salt, deliveries.c.payload_digest).where(
-            deliveries.c.rule == received.rule, deliveries.c.identity == received.identity
+            deliveries.c.rule == received.rule, deliveries.c.identity == _kept(received.identity)
         )
     ).one()
     differs = digest(first.salt, received.payload) != first.payload_digest
@@ -312,7 +312,7 @@ def end_attempt(
             offered_at=None,
             failures=deliveries.c.failures + int(failed),
             crashes=deliveries.c.crashes + int(crashed),
-            reason=why,
+            reason=_kept(why),
             result=result,
             finished_at=timestamp() if final else None,
             blocking=int(state in UNFINISHED or (state is State.DEAD and blocks)),
@@ -323,6 +323,10 @@ def end_attempt(
 def forget_reads(connection: sa.Connection, delivery: str) -> None:
     """Begin a new run of a delivery that has written nothing yet: its next attempt reads afresh."""
     connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(run=deliveries.c.run + 1))
+
+
+def _kept(text: str | None) -> str | None:
+    return None if text is None else as_text(text)
 
 
 def _whole(seconds: float | None) -> int | None:
@@ -337,7 +341,9 @@ def end_unclaimed(connection: sa.Connection, delivery: Delivery, why: str, *, bl
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery.id)
-        .values(state=str(State.DEAD), reason=why, finished_at=timestamp(), offered_at=None, blocking=int(blocks))
+        .values(
+            state=str(State.DEAD), reason=_kept(why), finished_at=timestamp(), offered_at=None, blocking=int(blocks)
+        )
     )
     append_to(connection, delivery.id, kind, why=why)
 
@@ -358,7 +364,7 @@ def cancel(connection: sa.Connection, delivery: str, person: str, reason: str) -
         .where(deliveries.c.id == delivery)
         .values(
             state=str(State.CANCELLED),
-            reason=reason,
+            reason=_kept(reason),
             finished_at=timestamp(),
             offered_at=None,
             not_before=None,

@@ -175,8 +175,15 @@ def _short(value: object) -> object:
 
 
 def _column(value: object) -> object:
-    # PostgreSQL's text cannot hold NUL; the entry itself has it escaped by JSON.
-    return _plain(value.replace("\x00", "\\u0000")) if isinstance(value, str) else value
+    return as_text(value) if isinstance(value, str) else value
+
+
+def as_text(value: str) -> str:
+    """Return text that every database takes: PostgreSQL's holds no NUL, and a lone surrogate is no Unicode text.
+
+    In an entry both are safe already, because JSON escapes the one and ``canonical`` the other.
+    """
+    return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\u0000")
 
 
 def steps(connection: sa.Connection, delivery: str, run: int, step: int | None = None) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The shape of the database: made, brought up to date and checked, never silently repaired."""
 
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -21,10 +22,13 @@ def _config() -> Config:
     return config
 
 
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
 def newest() -> str:
     """Return the revision that this version of the bridge works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    return str(head)
+    return str(_scripts().get_current_head())
 
 
 def revision(store: Store) -> str | None:
@@ -34,8 +38,14 @@ def revision(store: Store) -> str | None:
 
 
 def upgrade(store: Store, target: str = "head") -> None:
-    """Bring the database to ``target``; two processes that try at once follow one another."""
+    """Bring the database to ``target``; two processes that try at once follow one another.
+
+    Raises ``StoreUnfit`` if the database has a revision that this version of the bridge does not know.
+    """
     config = _config()
+    found = revision(store)
+    if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
+        raise StoreUnfit(f"the database has revision {found}, which this bridge does not know: use a newer bridge")
 
     def work(connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -80,12 +90,31 @@ def ready(store: Store) -> None:
 
 
 def missing_guards(store: Store) -> list[str]:
-    """Return the names of triggers that should refuse a change of the journal and do not stand there, or are off."""
+    """Return the names of triggers that should refuse a change of the journal and are not there, or refuse nothing."""
     if store.sqlite:
         wanted = {f"{table}_no_{what}" for table in GUARDED for what in ("update", "delete")}
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        query = _SQLITE_TRIGGERS
     else:
         wanted = {f"{table}_no_{what}" for table in GUARDED for what in ("change", "truncate")}
-        query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
+        query = _POSTGRESQL_TRIGGERS
     with store.read() as connection:
-        return sorted(wanted - set(connection.execute(sa.text(query)).scalars()))
+        rows = connection.execute(sa.text(query)).all()
+    return sorted(wanted - {row.name for row in rows if row.place in GUARDED and _refuses(str(row.body))})
+
+
+_SQLITE_TRIGGERS = "SELECT name, tbl_name AS place, sql AS body FROM sqlite_master WHERE type = 'trigger'"
+# Enabled ("origin" or "always"), without a condition, and with the body of the function it calls.
+_POSTGRESQL_TRIGGERS = """
+SELECT t.tgname AS name, c.relname AS place, p.prosrc AS body
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL
+"""
+_REFUSAL = re.compile(
+    r"(CREATE TRIGGER \w+ BEFORE (UPDATE|DELETE) ON \w+ BEGIN SELECT RAISE\(ABORT, '[^']+'\); END"
+    r"|BEGIN RAISE EXCEPTION '[^']+'; END)"
+)
+
+
+def _refuses(body: str) -> bool:
+    """Tell whether a trigger does nothing but refuse: one that was replaced by a look-alike guards nothing."""
+    return _REFUSAL.fullmatch(" ".join(body.split())) is not None
