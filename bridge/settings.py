@@ -8,6 +8,7 @@ opened only by who needs it, so that a printed ``Settings`` shows no secret.
 import base64
 import binascii
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from bridge.errors import Mistake, SettingsInvalid
 
+CLOUD_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)  # it becomes part of every path
 REFERENCES = ("env:", "file:/")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SECRET_BYTES = 32  # RFC 2104 section 3: a key shorter than the hash's output weakens HMAC.
@@ -157,7 +159,7 @@ class _Strict(Schema):
 
 class _Site(_Strict):
     url = fields.Str(required=True)
-    cloud_id = fields.Str(load_default=None, validate=validate.Length(min=1))
+    cloud_id = fields.Str(load_default=None, validate=validate.Regexp(CLOUD_ID.pattern + r"\Z", error="is no cloudId"))
 
 
 class _Credential(_Strict):

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store.tables import journal
+from bridge.store.tables import deliveries, journal
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -33,17 +33,19 @@ def moment(text: str, now: datetime | None = None) -> str:
 
     Raises ``ValueError`` with what is understood.
     """
-    now = now or datetime.now(UTC)
-    if text[:-1].isdigit() and text[-1:] in _UNITS:
-        found = now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
-    else:
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError as error:
-            said = f"{text!r} is no time; write 2026-11-03, 2026-11-03T14:00+01:00 or an age such as 90m, 2h, 7d"
-            raise ValueError(said) from error
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        found = _moment(text, now or datetime.now(UTC))
+    except (ValueError, OverflowError) as error:
+        said = f"{text!r} is no time; write 2026-11-03, 2026-11-03T14:00+01:00 or an age such as 90m, 2h, 7d"
+        raise ValueError(said) from error
     return found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    if text.isascii() and text[:-1].isdigit() and text[-1:] in _UNITS:
+        return now - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+    found = datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def entries(
@@ -56,8 +58,14 @@ def entries(
         if value is not None:
             query = query.where(journal.c[column] == value)
     if wanted.delivery is not None:
-        # People copy the first letters of an id from a table.
-        query = query.where(journal.c.delivery >= wanted.delivery, journal.c.delivery < wanted.delivery + "~")
+        # People copy the first or the last letters of an id from a table.
+        fitting = sa.select(deliveries.c.id).where(
+            sa.or_(
+                deliveries.c.id.startswith(wanted.delivery, autoescape=True),
+                deliveries.c.id.endswith(wanted.delivery, autoescape=True),
+            )
+        )
+        query = query.where(journal.c.delivery.in_(fitting))
     if wanted.verb is not None:
         products = () if "." in wanted.verb else ("jira.", "confluence.")
         names = [wanted.verb, *(product + wanted.verb for product in products)]
@@ -73,5 +81,7 @@ def entries(
 
 
 def entry(connection: sa.Connection, number: int) -> str | None:
-    """Return the exact text of one entry by its id."""
+    """Return the exact text of one entry by its id, None if there is none."""
+    if not 0 <= number < 2**63:
+        return None
     return connection.execute(sa.select(journal.c.entry).where(journal.c.id == number)).scalar_one_or_none()

@@ -51,7 +51,8 @@ def list_entries(*, limit: int, as_json: bool, **wanted: Any) -> None:
         print("no entry fits")
     for number, entry in found:
         delivery = str(entry.get("delivery", ""))[-12:]
-        print(f"{number:>6}  {entry['at'][:23]}Z  {delivery:12}  {entry.get('rule', '-'):20}  {journal.line(entry)}")
+        rule = show.printable(entry.get("rule"))
+        print(f"{number:>6}  {entry['at'][:23]}Z  {delivery:12}  {rule:20}  {journal.line(entry)}")
 
 
 @audit.command("show")
@@ -64,5 +65,6 @@ def show_entry(entry: int) -> None:
         print(f"there is no entry {entry}", file=sys.stderr)
         sys.exit(1)
     for name, value in json.loads(text).items():
-        print(f"{name:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+        text_of_it = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        print(f"{name:12} {show.printable(text_of_it)}")
     print(f"\n{text}")

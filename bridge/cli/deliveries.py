@@ -70,7 +70,7 @@ def show_delivery(delivery: str, *, as_json: bool) -> None:
                  "order_key", "rule_digest", "result"):  # fmt: skip
         value = getattr(found, name)
         if value is not None:
-            print(f"{name:12} {value}")
+            print(f"{name:12} {show.printable(value)}")
     print()
     for entry in entries:
         attempt = f"attempt {entry['attempt']}" if "attempt" in entry else ""
@@ -108,7 +108,7 @@ def replay(
 ) -> None:
     """Run dead deliveries again: done steps are not repeated, refused and failed ones are decided afresh."""
     store = compose.store(compose.settings())
-    chosen = _chosen(store, ids, rule, state or (None if ids else "dead"))
+    chosen = _chosen(store, ids, rule, state or ("dead" if rule else None))
     if from_start:
         _list_writes(store, chosen)
         if not yes and chosen and not click.confirm("These writes will be made again. Go on?"):

@@ -51,8 +51,10 @@ def pause(what: str, name: str | None, reason: str, by: str | None) -> None:
 @show.by
 def resume(what: str, name: str | None, reason: str, by: str | None) -> None:
     """Let them go on."""
-    # The name of a rule that is gone must be possible: its pause may have outlived it.
-    subject = _subject(what, name) if what != "rule" else (what, name or "")
+    if (name is None) != (what == "all"):
+        _subject(what, name)
+    # The name of what is gone must be possible: its pause may have outlived it.
+    subject = (what, name or "")
     known = compose.settings()
     rules = compose.readable(known).current().rules if what == "account" else {}
     held = (
@@ -66,5 +68,7 @@ def resume(what: str, name: str | None, reason: str, by: str | None) -> None:
         return lifted
 
     lifted = compose.store(known).commit(work)
+    if not lifted and what == "account":
+        _subject(what, name)
     print(f"{' '.join(filter(None, subject))}: {'resumed' if lifted else 'was not paused'}")
     sys.exit(0 if lifted else 1)

@@ -24,7 +24,7 @@ def rows(columns: Sequence[str], found: Iterable[Mapping[str, Any]], *, json_lin
     if not listed:
         print(nothing)
         return
-    cells = [[_cell(row.get(name)) for name in columns] for row in listed]
+    cells = [[printable(row.get(name)) for name in columns] for row in listed]
     widths = [max(len(name), *(len(row[at]) for row in cells)) for at, name in enumerate(columns)]
     widths[-1] = _last(widths)
     print("  ".join(name.upper().ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip())
@@ -41,8 +41,8 @@ def _last(widths: Sequence[int]) -> int:
     return max(NARROWEST, min(widths[-1], left))
 
 
-def _cell(value: Any) -> str:
+def printable(value: Any) -> str:
+    """Return what a terminal takes for text and not for orders; ``-`` for None."""
     if value is None:
         return "-"
-    text = str(value)
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
+    return "".join(letter if letter.isprintable() else "·" for letter in str(value))

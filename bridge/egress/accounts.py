@@ -1,6 +1,7 @@
 """Service accounts: which credential opens which product, where their site is and who they are there."""
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 from bridge.catalogue import Operation
 from bridge.egress.upstream import Outgoing, SiteAnswer, Unauthorized, Upstream
 from bridge.errors import AccountRejected, BridgeError, InDoubt, NotSent, SettingsInvalid
-from bridge.settings import Account, Settings
+from bridge.settings import CLOUD_ID, Account, Settings
 from bridge.store import Store, registers
 from bridge.store.engine import timestamp
 from bridge.store.registers import KnownAccount
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 # https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/ and, for an account without Jira, v1's
 # https://developer.atlassian.com/cloud/confluence/rest/v1/api-group-users/.
+_TOKEN = re.compile(r"[!-~]+", re.ASCII)  # what RFC 6750 section 2.1 allows and a little more
 WHO_AM_I = {"jira": "/rest/api/3/myself", "confluence": "/wiki/rest/api/user/current"}
 
 
@@ -57,7 +59,7 @@ class Accounts:
         except (InDoubt, Unauthorized) as error:
             raise NotSent(f"{site.url} does not tell its cloudId ({error})", delay=15) from error
         found = answer.body.get("cloudId") if isinstance(answer.body, dict) else None
-        if not answer.done or not isinstance(found, str):
+        if not answer.done or not isinstance(found, str) or not CLOUD_ID.fullmatch(found):
             raise NotSent(f"{site.url}/_edge/tenant_info answered {answer.status} without a cloudId", delay=60)
         with self._lock:
             self._clouds[site.name] = found
@@ -98,9 +100,12 @@ class Accounts:
         if credential.expires is not None and credential.expires < datetime.now(UTC).date():
             raise AccountRejected(account.name, f"the {product} token of {account.name} ended on {credential.expires}")
         try:
-            return credential.token.open()
+            token = credential.token.open()
         except SettingsInvalid as error:
             raise AccountRejected(account.name, f"the {product} token of {account.name}: {error}") from error
+        if not _TOKEN.fullmatch(token):
+            raise AccountRejected(account.name, f"the {product} token of {account.name} has letters that no token has")
+        return token
 
     def introduce(self, name: str, seconds_left: float) -> None:
         """Learn who an account is before its first write, so that ingress can tell our own doings from others'.

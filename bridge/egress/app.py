@@ -13,6 +13,7 @@ not trusted: in the separate mode a rule's author may write it by hand.
 
 import json
 import logging
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -142,7 +143,9 @@ class Egress:
         ended, error = said.get("ended"), said.get("error")
         if ended not in ENDINGS:
             raise Misfit(f"ended wants one of {', '.join(ENDINGS)}")
-        state = self.attempts.finish(held, str(ended), said.get("result"), None if error is None else str(error)[:1000])
+        why = None if error is None else str(error)[:1000]
+        steps = None if said.get("steps") is None else _number(said, "steps", least=0)
+        state = self.attempts.finish(held, str(ended), said.get("result"), why, steps)
         return Reply(200, {"state": str(state)})
 
 
@@ -154,7 +157,7 @@ def _envelope(environ: WSGIEnvironment) -> dict[str, Any]:
     if not 0 < length <= LARGEST_ENVELOPE:
         raise Misfit(f"an envelope has 1 to {LARGEST_ENVELOPE} bytes")
     try:
-        said = json.loads(environ["wsgi.input"].read(length), parse_constant=_no_constant)
+        said = json.loads(environ["wsgi.input"].read(length), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Misfit("the envelope is not JSON") from error
     if not isinstance(said, dict):
@@ -166,6 +169,14 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    """Refuse what is too large for a float: it would become infinite, which no JSON can say again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
 def _delivery(said: dict[str, Any]) -> str:
     value = said.get("delivery")
     if not isinstance(value, str) or not _ID.fullmatch(value):
@@ -173,10 +184,10 @@ def _delivery(said: dict[str, Any]) -> str:
     return value
 
 
-def _number(said: dict[str, Any], name: str) -> int:
+def _number(said: dict[str, Any], name: str, *, least: int = 1) -> int:
     value = said.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
-        raise Misfit(f"{name} wants a number from 1")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
+        raise Misfit(f"{name} wants a number from {least}")
     return value
 
 
@@ -187,11 +198,19 @@ def _text(said: dict[str, Any], name: str, longest: int) -> str:
     return value
 
 
+def _is_text(value: object) -> bool:
+    """Tell whether a value is text that can be sent: half a surrogate pair cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def _read_call(said: dict[str, Any]) -> Call:
     label = None if said.get("label") is None else _text(said, "label", 200)
     query = said.get("query") or {}
     fits = isinstance(query, dict) and all(
-        isinstance(values, list) and all(isinstance(value, str) for value in values) for values in query.values()
+        isinstance(values, list) and _is_text(name) and all(map(_is_text, values)) for name, values in query.items()
     )
     if not fits:
         raise Misfit("query wants an object of lists of text")

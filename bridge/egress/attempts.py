@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
+from bridge.egress import recall
 from bridge.egress.capability import Capability, grant, prove
 from bridge.errors import AccountRejected, Fenced, RuleInvalid, Stop
 from bridge.rule.registry import Registry, Rule
@@ -264,12 +265,18 @@ class Attempts:
         self._store.commit(work, key=held.delivery.id)
         raise Stop("waiting", f"asked to wait {round(seconds)} s")
 
-    def finish(self, held: Held, ended: str, result: Any, error: str | None) -> State:
-        """Take the attempt's end from its worker and return the delivery's state. Raises ``Fenced``."""
+    def finish(self, held: Held, ended: str, result: Any, error: str | None, steps: int | None) -> State:
+        """Take the attempt's end from its worker and return the delivery's state. Raises ``Fenced``.
+
+        ``steps`` is how many steps the attempt made, as far as the worker knows.
+        """
         if ended == "handed_back":
             return self._end(held.delivery, held.attempt, State.WAITING, error or "handed back", delay=0.0)
         with self._store.read() as connection:
             entries = journal.steps(connection, held.delivery.id, held.delivery.run)
+        passed = _passed_over(entries, held.delivery.round, steps) if ended == "returned" else None
+        if passed is not None:
+            return self._end(held.delivery, held.attempt, State.PARKED, passed)
         bad = _worst(entries, held, tolerant=ended == "returned") or _hopeless(ended, error)
         if bad is not None:
             return self._end(held.delivery, held.attempt, State.DEAD, bad)
@@ -297,6 +304,21 @@ def _text(result: Any) -> str | None:
     return None if result is None else json.dumps(result)
 
 
+def _passed_over(entries: list[dict[str, Any]], round_: int, steps: int | None) -> str | None:
+    """Return why a handler that returned did not do what an earlier attempt is recorded to have begun."""
+    recorded: dict[int, list[dict[str, Any]]] = {}
+    for entry in entries:
+        recorded.setdefault(entry["step"], []).append(entry)
+    for step, of_step in sorted(recorded.items()):
+        record = recall.weigh(of_step, round_)
+        if record.sent is not None:
+            return f"step {step} ({record.sent['verb']}) has no outcome yet, and the handler returned without it"
+        if steps is not None and step > steps and record.first is not None:
+            named = f"{record.first['method']} {record.first['path']}"
+            return f"step {step} diverged: recorded {named}, now the handler returned after {steps} steps"
+    return None
+
+
 def _hopeless(ended: str, error: str | None) -> str | None:
     """Return why another attempt would end in the same way: what the handler read is recalled in each of them."""
     if ended == "unfit":
@@ -312,7 +334,7 @@ def _worst(entries: list[dict[str, Any]], held: Held, *, tolerant: bool) -> str 
             newest[entry["step"]] = entry
     for step, entry in sorted(newest.items()):
         if entry["outcome"] in {"refused", "failed"} and entry["round"] == held.delivery.round:
-            if tolerant and held.rule.manifest.tolerates(str(entry["verb"])):
+            if tolerant and any(map(held.rule.manifest.tolerates, [str(entry["verb"]), *entry.get("serves", ())])):
                 continue
             said = entry.get("why") or f"the site answered {entry.get('status')}"
             fate = "was refused" if entry["outcome"] == "refused" else "failed"

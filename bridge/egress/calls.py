@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from bridge.egress.places import Places, Unseen
 from bridge.egress.policy import Asked, Bounds, Ruling
 from bridge.egress.upstream import SiteAnswer
 from bridge.errors import AccountRejected, Fenced, InDoubt, NotSent
+from bridge.rule.answers import NOTHING, words
 from bridge.rule.event import issue_of, page_of
 from bridge.store import Store, answers, journal, registers
 from bridge.store.answers import ANSWER, REQUEST, Step
@@ -81,10 +82,13 @@ class Calls:
         with self._store.read() as connection:
             entries = journal.steps(connection, place.delivery, place.run, call.step)
             last = call.step if entries else journal.last_step(connection, place.delivery, place.run)
+            before = [] if entries else journal.steps(connection, place.delivery, place.run, last)
             kept = answers.newest(connection, place, REQUEST) if entries else None
             given = answers.newest(connection, place, ANSWER) if entries else None
         if call.step > last + 1:
             raise ValueError(f"step {call.step} is out of order: the last one was {last}")
+        if recall.weigh(before, held.delivery.round).sent is not None:
+            raise ValueError(f"step {call.step} is out of order: what became of step {last} is not known yet")
         record = recall.weigh(entries, held.delivery.round)
         if record.first is not None:
             differs = recall.difference(record.first, call.asked, call.label, kept)
@@ -97,21 +101,24 @@ class Calls:
     def _decide(self, held: Held, place: Step, call: Call, record: recall.Record, kept: answers.Kept | None) -> Done:
         places = Places(lambda operation, path, query: self._look(held, operation, path, query))
         in_doubt = record.sent is not None and not record.unsent
+        if record.sent is not None and kept is not None:
+            # A label forgives another body, but it is the recorded one that would be sent, so that one is judged.
+            recorded = json.loads(kept.body)
+            call = replace(call, asked=replace(call.asked, query=recorded["query"], body=recorded["body"]))
         try:
-            ruling = policy.judge(call.asked, self._bounds(held), places)
+            ruling = policy.judge(call.asked, self._bounds(held, call.step), places)
         except Unseen as error:
             if in_doubt:
                 self._attempts.park(held, f"step {call.step} is in doubt, and {error}", step=call.step)
             return self._unseen(held, place, call, error)
-        body = json.loads(kept.body)["body"] if record.sent is not None and kept is not None else call.asked.body
         if in_doubt and record.sent is not None:
             # First what was done, then what may be done: the scope may have been narrowed since it was sent.
-            found = self._settled(held, call, ruling, record.sent, record.first or record.sent, body)
+            found = self._settled(held, call, ruling, record.sent, record.first or record.sent)
             if found is not None:
                 return self._close(held, place, ruling, SiteAnswer(200, found.body), found=True)
-        return self._do(held, place, call, ruling, body, again=record.sent is not None)
+        return self._do(held, place, call, ruling, again=record.sent is not None)
 
-    def _do(self, held: Held, place: Step, call: Call, ruling: Ruling, body: Any, *, again: bool) -> Done:
+    def _do(self, held: Held, place: Step, call: Call, ruling: Ruling, *, again: bool) -> Done:
         if ruling.refusal is not None or ruling.operation is None:
             return self._refuse(held, place, call, ruling)
         if not ruling.write:
@@ -119,7 +126,7 @@ class Calls:
         if held.mode == "observe":
             return self._observe(held, place, call, ruling)
         self._accounts.introduce(held.account, held.seconds_left)
-        return self._write(held, place, call, ruling, body, again=again)
+        return self._write(held, place, call, ruling, again=again)
 
     # ---------------------------------------------------------------------------------------------- given back
 
@@ -133,9 +140,9 @@ class Calls:
 
     # -------------------------------------------------------------------------------------------------- judged
 
-    def _bounds(self, held: Held) -> Bounds:
+    def _bounds(self, held: Held, step: int) -> Bounds:
         with self._store.read() as connection:
-            made = journal.writes(connection, held.delivery.id, held.delivery.run)
+            made = journal.writes(connection, held.delivery.id, held.delivery.run, besides=step)
             steps = journal.steps(connection, held.delivery.id, held.delivery.run) if held.mode == "observe" else []
         issue, page = issue_of(held.payload), page_of(held.payload)
         names = {issue.key, issue.id} if issue else set()
@@ -156,7 +163,8 @@ class Calls:
             inferred = catalogue.infer(match, call.asked.query, call.asked.body)
             verb = next(iter(inferred.verbs or inferred.alternatives), None)
             name = verb.full_name if verb else match.operation.operation_id
-            ruling = Ruling(match.operation, name, inferred.write, ruling.target)
+            serves = policy.served(inferred)
+            ruling = Ruling(match.operation, name, inferred.write, ruling.target, serves=serves)
         done = Done(error.answer.status if error.answer.status >= 400 else NOT_FOUND, error.answer.body)  # noqa: PLR2004
         self._commit_closed(
             held, place, call, ruling, Kind.REFUSED, "failed", done, why=str(error), trace=error.answer.trace
@@ -188,7 +196,7 @@ class Calls:
         assert ruling.operation is not None  # noqa: S101 - a ruling without refusal has one
         if ruling.imagined:
             done = Done(200, {"id": "0", "key": ruling.target, "fields": {}}, observed=True)
-            self._commit_closed(held, place, call, ruling, Kind.OBSERVED, "observed", done)
+            self._commit_closed(held, place, call, ruling, Kind.READ, "observed", done)
             return done
         asked = hits.asking_for_container(call.asked, ruling)
         began = time.monotonic()
@@ -210,7 +218,7 @@ class Calls:
         )
         return done
 
-    def _write(self, held: Held, place: Step, call: Call, ruling: Ruling, body: Any, *, again: bool) -> Done:
+    def _write(self, held: Held, place: Step, call: Call, ruling: Ruling, *, again: bool) -> Done:
         assert ruling.operation is not None  # noqa: S101 - a ruling without refusal has one
         mark = resolve.marker(place.delivery, place.run, place.step, held.delivery.rule)
         journalled = time.monotonic()
@@ -228,7 +236,7 @@ class Calls:
                 ruling.operation,
                 call.asked.path,
                 call.asked.query,
-                resolve.marked(ruling.verb, body, mark),
+                resolve.marked(ruling.verb, call.asked.body, mark),
                 seconds_left=held.seconds_left,
             )
         except (NotSent, AccountRejected) as error:
@@ -268,7 +276,8 @@ class Calls:
             )
 
         def late(connection: sa.Connection) -> None:
-            journal.append_late_outcome(connection, place.delivery, held.attempt, place.step, **members)
+            if journal.append_late_outcome(connection, place.delivery, held.attempt, place.step, **members):
+                answers.keep(connection, place, ANSWER, body)
 
         try:
             self._store.commit(work, key=place.delivery)
@@ -289,7 +298,6 @@ class Calls:
         ruling: Ruling,
         sent: Mapping[str, Any],
         first: Mapping[str, Any],
-        body: Any,
     ) -> resolve.Found | None:
         """Wait until an answerless write has settled, then look it up; None means that it may be sent again."""
         settle = self._settle(ruling)
@@ -297,6 +305,7 @@ class Calls:
             now = self._store.now(connection)
             known = registers.account_named(connection, held.account)
             since = journal.settling(connection, held.delivery.id, call.step, self._store.boot)
+            others = journal.references(connection, ruling.name, ruling.target)
         if since is None:
             # The machine was started anew: its clock cannot say how long ago it was sent, so it settles once more.
             self._attempts.wait(held, "sent before a restart, of unknown fate: to be looked up", settle, step=call.step)
@@ -305,12 +314,13 @@ class Calls:
             self._attempts.wait(held, "sent, of unknown fate: to be looked up", left, step=None)
         doubt = resolve.Doubt(
             path=str(sent["path"]),
-            body=body,
+            body=call.asked.body,
             marker=resolve.marker(held.delivery.id, held.delivery.run, call.step, held.delivery.rule),
             since=datetime.fromisoformat(str(first["at"])),
             own_id=known.account_id if known else None,
             get=lambda path, query: self._lookup(held, "GET", path, query, None),
             post=lambda path, query, sought: self._lookup(held, "POST", path, query, sought),
+            others=others,
         )
         verdict = resolve.resolve(ruling.verb, doubt)
         if isinstance(verdict, resolve.Unknown):
@@ -395,6 +405,7 @@ def _about(ruling: Ruling, account: str) -> dict[str, object]:
         "target": ruling.target,
         "container": ruling.container,
         "operation": ruling.operation.operation_id if ruling.operation else None,
+        "serves": list(ruling.serves) or None,
         "account": account,
     }
 
@@ -417,10 +428,5 @@ def _reference(body: Any) -> str | None:
 
 def _said(body: Any) -> str | None:
     """Keep the site's own words for a refusal, briefly; they name fields and states, not contents."""
-    if isinstance(body, dict):
-        parts = [*body.get("errorMessages", []), *(f"{k}: {v}" for k, v in (body.get("errors") or {}).items())] if (
-            isinstance(body.get("errors"), dict | None)
-        ) else [str(one.get("title")) for one in body["errors"] if isinstance(one, dict)]  # fmt: skip
-        text = "; ".join(str(part) for part in parts) or str(body.get("message") or body.get("errorMessage") or "")
-        return text[:500] or None
-    return None
+    said = words(body)
+    return None if said == NOTHING else said

@@ -32,7 +32,7 @@ class Ruling:
     """What was decided. ``refusal`` is the sentence for the log, None if it may be done.
 
     ``verb`` says how the write is marked and looked up; ``name`` is what the log calls it; ``hits`` are the projects or
-    spaces whose hits a search may show.
+    spaces whose hits a search may show; ``serves`` are the verbs for whose sake a read may have been made.
     """
 
     operation: Operation | None
@@ -44,6 +44,7 @@ class Ruling:
     refusal: str | None = None
     hits: frozenset[str] | None = None
     imagined: bool = False
+    serves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def judge(asked: Asked, bounds: Bounds, places: Places) -> Ruling:
     name = first.full_name if first else found.operation.operation_id
     shown = inferred.target or asked.path
     if inferred.refusal is not None:
-        return Ruling(found.operation, name, inferred.write, shown, refusal=inferred.refusal)
+        return Ruling(found.operation, name, inferred.write, shown, refusal=inferred.refusal, serves=served(inferred))
     if not found.operation.scope_sets:
         text = f"Atlassian names no OAuth scope for {found.operation.operation_id}, so no token can be relied on"
         return Ruling(found.operation, name, inferred.write, shown, refusal=text)
@@ -85,6 +86,11 @@ def judge(asked: Asked, bounds: Bounds, places: Places) -> Ruling:
     except Unnamed as error:
         return Ruling(found.operation, name, inferred.write, shown, refusal=str(error))
     return _decide(asked, bounds, places, inferred, found.operation, places_found)
+
+
+def served(inferred: Inference) -> tuple[str, ...]:
+    """Return the full names of the verbs that could have led to a read, none for a write."""
+    return () if inferred.write else tuple(verb.full_name for verb in inferred.alternatives)
 
 
 def _places(asked: Asked, inferred: Inference, bounds: Bounds, places: Places) -> list[Place]:
@@ -144,6 +150,8 @@ def _decide(
     product = operation.site_product
     granted, verb, refusal = _granted(bounds, product, inferred, operation, found)
     hits = bounds.scope.containers(product, verb.name) if verb and inferred.container == "hits" else None
+    if refusal is None and hits is not None:
+        refusal = _unreadable_fields(asked)
     if refusal is None and inferred.write:
         refusal = _limited(asked, bounds, places, inferred, own)
     return Ruling(
@@ -156,7 +164,16 @@ def _decide(
         refusal,
         hits if hits is not None else _keys(inferred, found),
         own.imagined,
+        served(inferred),
     )
+
+
+def _unreadable_fields(asked: Asked) -> str | None:
+    """Refuse a search whose fields cannot be added to: where each hit is must be among them."""
+    fields = asked.body.get("fields", []) if isinstance(asked.body, dict) else asked.query.get("fields", [])
+    if isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields):
+        return None
+    return "a search wants its fields as a list of names"
 
 
 def _keys(inferred: Inference, found: Iterable[Place]) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.egress.policy import Asked
 from bridge.store.answers import Kept
-from bridge.store.journal import CLOSED, Kind
+from bridge.store.journal import CLOSED, Kind, short
 
 _SENDING = (Kind.INTENT, Kind.RESENT, Kind.UNSENT)
 _MADE = frozenset({"done", "read", "observed"})
@@ -63,7 +63,7 @@ def envelope(asked: Asked) -> bytes:
 def difference(recorded: dict[str, Any], asked: Asked, label: str | None, kept: Kept | None) -> str | None:
     """Return one sentence naming both sides if what is asked is not what was recorded, else None."""
     before = f"{recorded['method']} {recorded['path']}"
-    now = f"{asked.method} {asked.path}"
+    now = f"{asked.method} {short(asked.path)}"
     step = recorded["step"]
     if before != now or recorded.get("label") != label:
         named = f" ({recorded['label']})" if recorded.get("label") else ""

@@ -47,7 +47,10 @@ Verdict = Found | Absent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An intent without outcome: what was sent, when, by whom and with which marker."""
+    """An intent without outcome: what was sent, when, by whom and with which marker.
+
+    ``others`` are the ids of what other steps are known to have made at the same target.
+    """
 
     path: str
     body: Any
@@ -56,6 +59,7 @@ class Doubt:
     own_id: str | None
     get: Get
     post: Post
+    others: frozenset[str] = frozenset()
 
     @property
     def earliest(self) -> datetime:
@@ -248,7 +252,8 @@ def _footer_comment(doubt: Doubt) -> Verdict:
     same = [
         comment
         for comment in results
-        if _since(doubt, (comment.get("version") or {}).get("createdAt"))
+        if str(comment.get("id")) not in doubt.others
+        and _since(doubt, (comment.get("version") or {}).get("createdAt"))
         and (comment.get("version") or {}).get("authorId") == doubt.own_id
         and _text((comment.get("body") or {}).get("atlas_doc_format", {})) == wanted
     ]

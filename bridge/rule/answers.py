@@ -10,6 +10,7 @@ from typing import Any
 from bridge.rule.adf import clean
 
 LONGEST = 500
+NOTHING = "no explanation"
 
 
 def words(body: Any) -> str:
@@ -17,7 +18,7 @@ def words(body: Any) -> str:
     said = [each.strip() for each in _said(body) if each.strip()]
     line = " ".join("; ".join(dict.fromkeys(said)).split())
     if not line:
-        return "no explanation"
+        return NOTHING
     return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
 
 
@@ -45,6 +46,6 @@ def _one_error(error: Any) -> Iterator[str]:
 
 
 def _texts(values: Any) -> Iterator[str]:
-    for value in values if isinstance(values, list) else ():
+    for value in [values] if isinstance(values, str) else values if isinstance(values, list) else ():
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             yield clean(str(value))

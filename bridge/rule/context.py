@@ -42,6 +42,11 @@ class Context:
         self._stop: Stop | None = None
 
     @property
+    def steps(self) -> int:
+        """How many steps were made."""
+        return self._step
+
+    @property
     def stopped(self) -> Stop | None:
         """Why the attempt is over, or None; known even when the handler swallowed it."""
         return self._stop

@@ -106,9 +106,11 @@ class Door:
         *,
         result: Any = None,
         error: str | None = None,
+        steps: int | None = None,
     ) -> str:
-        """Report how the attempt ended and return the state the delivery is in now."""
-        response = self._post("/finish", {"ended": ended, "result": result, "error": error})
+        """Report how the attempt ended, after how many steps, and return the state the delivery is in now."""
+        counted = {} if steps is None else {"steps": steps}
+        response = self._post("/finish", {"ended": ended, "result": result, "error": error, **counted})
         return str(_body(_expect(response, OK))["state"])
 
     def _post(self, path: str, said: Mapping[str, Any]) -> httpx.Response:

@@ -59,7 +59,12 @@ class Jira:
         Returns ``{"already": True}`` when the issue is in that status. Raises ``ActionFailed`` (409) when the workflow
         offers no way there now, naming the ways it offers.
         """
-        status = _status(object_of(self._caller.call(read_issue(issue, "status", verb="transition"))))
+        read = self._caller.call(read_issue(issue, "status", verb="transition"))
+        if read.observed:
+            # Observe mode did not create this issue, so no workflow can be asked for the way.
+            self._caller.call(do_transition(issue, "0", fields, step=step))
+            return {"already": False}
+        status = _status(object_of(read))
         if status.casefold() == to.strip().casefold():
             return {"already": True}
         offered = object_of(self._caller.call(list_transitions(issue))).get("transitions", [])

@@ -242,7 +242,7 @@ def begin(
             state=str(State.RUNNING),
             attempt=attempt,
             crashes=deliveries.c.crashes + int(crashed),
-            worker=worker,
+            worker=as_text(worker),
             boot=store.boot,
             lease_until=store.now(connection) + lease,
             not_before=None,

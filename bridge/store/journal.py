@@ -160,7 +160,7 @@ def _place(delivery: str, row: sa.Row[Any]) -> dict[str, object]:
 
 def _insert(connection: sa.Connection, kind: Kind, members: Mapping[str, object]) -> int:
     entry: dict[str, object] = {"v": 1, "kind": str(kind), "at": timestamp()}
-    entry.update({name: _short(value) for name, value in members.items() if value is not None})
+    entry.update({name: short(value) for name, value in members.items() if value is not None})
     columns = {name: _column(entry[name]) for name in COLUMNS if name in entry}
     result = connection.execute(
         sa.insert(journal).values(at=entry["at"], kind=str(kind), entry=canonical(entry), **columns)
@@ -168,7 +168,8 @@ def _insert(connection: sa.Connection, kind: Kind, members: Mapping[str, object]
     return int(result.inserted_primary_key[0])  # type: ignore[index]  # a single row always has its key
 
 
-def _short(value: object) -> object:
+def short(value: object) -> object:
+    """Return text as an entry keeps it: at most 2,000 letters of it."""
     if isinstance(value, str) and len(value) > TEXT_LIMIT:
         return value[:TEXT_LIMIT] + "…"
     return value
@@ -231,10 +232,22 @@ def keys_used(connection: sa.Connection, rule: str | None) -> list[dict[str, Any
     return [dict(zip(names, opened, strict=True)) | {"last_used": at} for opened, at in sorted(used.items(), key=str)]
 
 
-def writes(connection: sa.Connection, delivery: str, run: int) -> int:
-    """Count the steps of a run that wrote or, observed, would have written."""
+def references(connection: sa.Connection, verb: str, target: str) -> frozenset[str]:
+    """Return what the outcomes of a verb at a target name as made, over all deliveries."""
+    query = sa.select(journal.c.entry).where(
+        journal.c.target == target, journal.c.verb == verb, journal.c.kind == str(Kind.OUTCOME)
+    )
+    entries = (json.loads(row.entry) for row in connection.execute(query))
+    return frozenset(str(entry["ref"]) for entry in entries if "ref" in entry)
+
+
+def writes(connection: sa.Connection, delivery: str, run: int, *, besides: int = 0) -> int:
+    """Count the steps of a run that wrote or, observed, would have written, all but the step ``besides``."""
     query = sa.select(sa.func.count(sa.distinct(journal.c.step))).where(
-        journal.c.delivery == delivery, journal.c.run == run, journal.c.kind.in_([Kind.INTENT, Kind.OBSERVED])
+        journal.c.delivery == delivery,
+        journal.c.run == run,
+        journal.c.kind.in_([Kind.INTENT, Kind.OBSERVED]),
+        journal.c.step != besides,
     )
     return int(connection.execute(query).scalar_one())
 
@@ -254,7 +267,7 @@ def of_delivery(connection: sa.Connection, delivery: str) -> list[dict[str, Any]
 _QUIET = frozenset({"v", "kind", "at", "delivery", "n", "rule", "run", "round", "attempt", "step", "verb", "target",
                     "account", "outcome", "person", "why", "request", "answer", "salt", "trace", "site",
                     "operation", "method", "path", "container", "marker", "boot", "clock", "worker", "files",
-                    "label", "bytes"})  # fmt: skip
+                    "label", "bytes", "serves"})  # fmt: skip
 
 
 def line(entry: Mapping[str, Any]) -> str:

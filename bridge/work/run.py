@@ -83,7 +83,7 @@ def conduct(client: httpx.Client, claim: Claim, rules: Registry, holder: Holder)
         return stop.state
     if error is not None:
         return _report(lambda: door.finish(_ending(error), error=brief(error)))
-    return _report(lambda: door.finish("returned", result=result))
+    return _report(lambda: door.finish("returned", result=result, steps=context.steps))
 
 
 def _ending(error: BaseException) -> Literal["unfit", "failed", "raised"]:

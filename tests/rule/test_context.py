@@ -98,7 +98,7 @@ def test_a_call_is_one_envelope_with_the_number_of_the_step(far_end: FarEnd, con
         pytest.param(404, "<html><body>Oops</body></html>", "no explanation", id="html"),
         pytest.param(404, "Plain\nwords\x00", "Plain words\ufffd", id="text"),
         pytest.param(413, None, "no explanation", id="nothing"),
-        pytest.param(400, {"errors": ["one", {"x": 1}, None], "errorMessages": "text"}, "one", id="odd"),
+        pytest.param(400, {"errors": ["one", {"x": 1}, None], "errorMessages": "text"}, "text; one", id="odd"),
         pytest.param(400, {"errorMessages": ["x" * 900]}, "x" * 497 + "...", id="long"),
     ],
 )
