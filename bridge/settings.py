@@ -148,7 +148,8 @@ def _no_secret() -> Mistake:
     return Mistake(
         "BRIDGE_SECRETS",
         "no secret is configured, so no signature can be checked; set it to k1:<32 or more random bytes in base64>, "
-        "for example: export BRIDGE_SECRETS=k1:$(head -c 32 /dev/urandom | base64)",
+        'made once and kept, for example with: echo "export BRIDGE_SECRETS=k1:$(head -c 32 /dev/urandom | base64)" >> '
+        "bridge.env",
     )
 
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "pause": ("bridge.cli.pause:pause", "Let a rule, an account or everything wait."),
     "resume": ("bridge.cli.pause:resume", "Let it go on."),
     "rules": ("bridge.cli.rules:rules", "List, check, write and try rules."),
-    "token": ("bridge.cli.token:token", "Mint the secret header for an automation."),
+    "token": ("bridge.cli.token:token", "Mint and show the secrets by which senders open a rule."),
     "deliveries": ("bridge.cli.deliveries:deliveries", "List, show, replay and cancel deliveries."),
     "audit": ("bridge.cli.audit:audit", "Read the audit log."),
     "db": ("bridge.cli.db:db", "Make or upgrade the database."),

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ from bridge.settings import Settings
 from bridge.store import Store, deliveries, journal, schema
 from bridge.store.deliveries import UNFINISHED
 
+EXAMPLES = ("change_approved", "page_published", "incident_follow_up", "stale_page_review")
 PATIENCE = 60.0
 LOOK = 0.1
 ACCEPTED = (200, 202)
@@ -104,6 +106,16 @@ def demo(home: Path, *, once: bool) -> None:
         print("\nstopping", flush=True)
 
 
+def copy_examples(source: Path, rules: Path) -> None:
+    """Copy the example rules with their payloads and what they share, and nothing else that lies there."""
+    for name in EXAMPLES:
+        for path in (*source.glob(f"{name}.*"), *(source / "payloads" / name).glob("*")):
+            place = rules / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+    shutil.copytree(source / "lib", rules / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What the demo runs on."""
@@ -153,7 +165,7 @@ def _stage(home: Path) -> Iterator[Stage]:
         print(f"started in {time.monotonic() - began:.1f} s: " + ", ".join(f"{n} {p}" for n, p in group.pids().items()))
         print(f"web      {web}   (webhooks arrive at /hooks/<rule>)")
         print(f"site     {site}   (a local Jira and Confluence, to look at)")
-        print(f"home     {home}   (database, logs)", flush=True)
+        print(f"home     {home}   (database, logs, rules)", flush=True)
         rules = Registry(settings.rules, None)
         yield Stage(settings, store, rules, group, web, site, environment)
     finally:
@@ -165,11 +177,14 @@ def _lay_out(home: Path) -> tuple[dict[str, str], str, str]:
     """Write the demo's bridge.toml and tokens, new each time, and return the environment and the two addresses."""
     if home.exists() and not (home / "bridge.toml").exists():
         raise DemoFailed(f"{home} exists and is not a demo's: give another --home")
-    rules = Path(os.environ.get("BRIDGE_RULES") or "rules").absolute()
-    if not rules.is_dir():
-        raise DemoFailed(f"there is no directory {rules}: run the demo at the root of the repository")
+    source = Path("rules").absolute()
+    if not all((source / f"{name}.toml").is_file() for name in EXAMPLES):
+        raise DemoFailed(f"the example rules are not in {source}: run the demo at the root of the repository")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, mode=0o700)
+    # A copy of the examples: rules of your own belong to another site and account than the demo has.
+    rules = home / "rules"
+    copy_examples(source, rules)
     web, site = f"127.0.0.1:{_free(8080)}", f"127.0.0.1:{_free(8090)}"
     tokens = {product: secrets.token_urlsafe(24) for product in ("jira", "confluence")}
     lines = [
@@ -203,6 +218,11 @@ def _lay_out(home: Path) -> tuple[dict[str, str], str, str]:
     for name in ("BRIDGE_DATABASE_URL", "BRIDGE_REDIS_URL"):
         if os.environ.get(name):
             environment[name] = os.environ[name]
+    exports = {name: value for name, value in environment.items() if name.startswith(("BRIDGE_", "DEMO_"))}
+    settings = home / "demo.env"
+    settings.touch(mode=0o600)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
+    settings.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return environment, f"http://{web}", f"http://{site}"
 
 
@@ -221,17 +241,20 @@ def _free(wanted: int) -> int:
 
 def _wait_for(url: str, group: Group, logs: Path) -> None:
     deadline = time.monotonic() + PATIENCE
+    said = "nothing"
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(url, timeout=2, trust_env=False).status_code == 200:  # noqa: PLR2004 - RFC 9110 section 15.3.1
+            answer = httpx.get(url, timeout=2, trust_env=False)
+            if answer.status_code == 200:  # noqa: PLR2004 - RFC 9110 section 15.3.1
                 return
+            said = f"{answer.status_code} {answer.text[:500]}"
         ended = group.ended()
         if ended:
             name, status = next(iter(ended.items()))
             said = (logs / f"{name}.log").read_text(encoding="utf-8")[-2000:] if (logs / f"{name}.log").exists() else ""
             raise DemoFailed(f"{name} ended with status {status}:\n{said}")
         time.sleep(LOOK)
-    raise DemoFailed(f"{url} does not answer; see {logs}")
+    raise DemoFailed(f"{url} is not ready; it answers {said}; see {logs}")
 
 
 def _play(stage: Stage) -> list[str]:
@@ -272,7 +295,7 @@ def _send(stage: Stage, scene: Scene) -> httpx.Response:
         raise DemoFailed(f"the example rule {scene.rule} is missing in {stage.settings.rules}")
     path = stage.settings.rules / "payloads" / scene.rule / f"{scene.case}.json"
     payload = json.loads(path.read_text(encoding="utf-8")) | dict(scene.changes)
-    if "sentAt" in payload:
+    if rule.manifest.accept.max_age is not None:
         # A recording grows old, and a rule may refuse what was sent too long ago.
         payload["sentAt"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
     body = json.dumps(payload).encode()
@@ -322,10 +345,7 @@ def _print_end(stage: Stage, wrong: Sequence[str]) -> None:
         print(f"WRONG    {text}")
     if not wrong:
         print("All went as it should.")
-    print(f"\nLook at who did what on the site:  {stage.site}/browse/OPS-1  and  {stage.site}/")
-    print("Ask the bridge yourself:           " + _command(stage), flush=True)
-
-
-def _command(stage: Stage) -> str:
     home = os.path.relpath(stage.settings.home)
-    return f"BRIDGE_HOME={home} BRIDGE_CONFIG={home}/bridge.toml .venv/bin/bridge audit list --verb comment"
+    print(f"\nLook at who did what on the site:  {stage.site}/browse/OPS-1  and  {stage.site}/")
+    print(f"Ask the bridge yourself:           . {home}/demo.env && .venv/bin/bridge audit list --verb comment")
+    print("Send something to it:              .venv/bin/bridge rules send page_published published --wait", flush=True)

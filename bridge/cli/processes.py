@@ -1,23 +1,30 @@
 """The processes: each of them a command of its own, as the Procfile names them, and all together with ``run``."""
 
+import contextlib
 import ctypes
+import fcntl
 import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 import httpx
 
 from bridge.cli import compose
+from bridge.errors import Mistake, SettingsInvalid
+from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+YOUNG_SECONDS = 5.0
+LONGEST_PATIENCE = 60.0
 GRACE_SECONDS = 40.0  # a worker hands its deliveries back within 25 seconds, a waiting sender is answered within 35
 
 
@@ -104,6 +111,7 @@ def sandbox(listen: str) -> None:
     _belong_to_group()
     compose.log_to_stderr()
     application = wsgi()
+    print(f"a local Jira and Confluence on http://{listen}/", flush=True)
 
     class Sandbox(BaseApplication):  # type: ignore[misc]  # as above
         def load_config(self) -> None:
@@ -125,6 +133,22 @@ def run() -> None:
     known.key()
     compose.store(known)
     compose.registry(known).current()
+    with _alone(known.home):
+        _run(known)
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Refuse a second installation in the same home: two clocks and twice the workers help nobody."""
+    with (home / "run.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsInvalid([Mistake("BRIDGE_HOME", f"the bridge runs in {home} already")]) from error
+        yield
+
+
+def _run(known: Settings) -> None:
     group = Group({name: [name] for name in ("clock", "web", "worker")}, os.environ)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,6 +170,8 @@ class Group:
         self._environment = dict(environment)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._began: dict[str, float] = {}
+        self._patience: dict[str, float] = {}
 
     def start(self) -> None:
         """Start every process that does not run."""
@@ -153,6 +179,7 @@ class Group:
             self._start(name)
 
     def _start(self, name: str) -> None:
+        self._began[name] = time.monotonic()
         command = [sys.executable, "-m", "bridge", *self._commands[name]]
         # A session of its own: Ctrl-C at the terminal must reach us alone, so that we stop the others in order.
         process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -181,6 +208,12 @@ class Group:
         """Start again what ended by itself; return the names."""
         ended = [name for name, process in self._processes.items() if process.poll() is not None]
         for name in ended:
+            # One that ends at once would do so again: it is given longer and longer to find things mended.
+            young = time.monotonic() - self._began[name] < self._patience.get(name, 1.0) + YOUNG_SECONDS
+            patience = self._patience.get(name, 1.0) if young else 1.0
+            if time.monotonic() - self._began[name] < patience:
+                continue
+            self._patience[name] = min(patience * 2, LONGEST_PATIENCE)
             print(f"{name} ended with status {self._processes[name].returncode}: starting it again", flush=True)
             self._start(name)
         return ended

@@ -28,18 +28,11 @@ def mint(rule: str, version: int | None, by: str | None) -> None:
     """Print the rule token for the hidden header of "Send web request"."""
     known = compose.settings()
     known.key()
-    _, versions = _source(rule)
+    source, versions = _source(rule)
+    if source not in {"jira-automation", "confluence-automation"}:
+        raise click.UsageError(f"{rule} is of source {source}, which no token opens; `bridge token show {rule}`")
     chosen = version or max(versions)
-    compose.store(known).commit(
-        lambda connection: journal.append(
-            connection,
-            Kind.TOKEN_MINTED,
-            rule=rule,
-            token_version=chosen,
-            key=known.secrets[0].id,
-            person=compose.person(by),
-        )
-    )
+    _note(rule, chosen, by)
     print(signature.mint_token(known.secrets[0], rule, chosen))
     if chosen not in versions:
         click.echo(
@@ -47,14 +40,32 @@ def mint(rule: str, version: int | None, by: str | None) -> None:
         )
 
 
+def _note(rule: str, version: int | None, by: str | None) -> None:
+    """Whoever saw a secret stands in the log."""
+    known = compose.settings()
+    compose.store(known).commit(
+        lambda connection: journal.append(
+            connection,
+            Kind.TOKEN_MINTED,
+            rule=rule,
+            token_version=version,
+            key=known.secrets[0].id,
+            person=compose.person(by),
+        )
+    )
+
+
 @token.command("show")
 @click.argument("rule")
-def show_secret(rule: str) -> None:
+@show.by
+def show_secret(rule: str, by: str | None) -> None:
     """Print what the sender needs, by the rule's source: a token, a webhook secret or a signing secret."""
     known = compose.settings()
     known.key()
     source, versions = _source(rule)
     secret = known.secrets[0]
+    tokens = source in {"jira-automation", "confluence-automation"}
+    _note(rule, max(versions) if tokens else None, by)
     if source == "jira-webhook":
         print(signature.hub_secret(secret, rule))
     elif source == "other":

@@ -253,7 +253,7 @@ class Calls:
         done = Done(answer.status, answer.body)
         body = _record(done)
         members = {
-            **_about(ruling, held.account),
+            **_about(ruling, held),
             "outcome": "done" if answer.done else "failed",
             "status": answer.status,
             "trace": answer.trace,
@@ -339,7 +339,7 @@ class Calls:
         def work(connection: sa.Connection) -> None:
             digest = answers.keep(connection, place, REQUEST, recall.envelope(call.asked))
             clock = math.ceil(self._store.now(connection))
-            members = {**_about(ruling, held.account), **_asked(call), "boot": self._store.boot, "clock": clock}
+            members = {**_about(ruling, held), **_asked(call), "boot": self._store.boot, "clock": clock}
             journal.append_fenced(
                 connection, place.delivery, held.attempt, Kind.INTENT, step=call.step, request=digest, **members
             )
@@ -349,13 +349,13 @@ class Calls:
     def _commit_resent(self, held: Held, call: Call, ruling: Ruling) -> None:
         def work(connection: sa.Connection) -> None:
             clock = math.ceil(self._store.now(connection))
-            members = {**_about(ruling, held.account), **_asked(call), "boot": self._store.boot, "clock": clock}
+            members = {**_about(ruling, held), **_asked(call), "boot": self._store.boot, "clock": clock}
             journal.append_fenced(connection, held.delivery.id, held.attempt, Kind.RESENT, step=call.step, **members)
 
         self._store.commit(work, key=held.delivery.id)
 
     def _commit_unsent(self, held: Held, call: Call, ruling: Ruling, why: str) -> None:
-        members = {**_about(ruling, held.account), "step": call.step, "why": why}
+        members = {**_about(ruling, held), "step": call.step, "why": why}
         self._store.commit(
             lambda connection: journal.append_fenced(
                 connection, held.delivery.id, held.attempt, Kind.UNSENT, **members
@@ -384,7 +384,7 @@ class Calls:
                 place.delivery,
                 held.attempt,
                 kind,
-                **{**_about(ruling, held.account), **_asked(call), **members},
+                **{**_about(ruling, held), **_asked(call), **members},
                 step=call.step,
                 outcome=outcome,
                 request=digest,
@@ -399,14 +399,17 @@ def _record(done: Done) -> bytes:
     return json.dumps(content).encode()
 
 
-def _about(ruling: Ruling, account: str) -> dict[str, object]:
+def _about(ruling: Ruling, held: Held) -> dict[str, object]:
+    """Return what makes an entry stand by itself: by whom, under which text of the rule, set off by whom."""
     return {
+        "rule_digest": held.delivery.rule_digest,
+        "initiator": held.delivery.initiator,
         "verb": ruling.name,
         "target": ruling.target,
         "container": ruling.container,
         "operation": ruling.operation.operation_id if ruling.operation else None,
         "serves": list(ruling.serves) or None,
-        "account": account,
+        "account": held.account,
     }
 
 

@@ -270,6 +270,10 @@ _QUIET = frozenset({"v", "kind", "at", "delivery", "n", "rule", "run", "round", 
                     "label", "bytes", "serves"})  # fmt: skip
 
 
+# In each step's entry, so that it stands by itself, and told to readers once, with the attempt.
+_TOLD_ONCE = frozenset({"rule_digest", "initiator"})
+
+
 def line(entry: Mapping[str, Any]) -> str:
     """Render an entry as one line for people, without its time and delivery.
 
@@ -282,7 +286,10 @@ def line(entry: Mapping[str, Any]) -> str:
     parts.extend(str(entry[name]) for name in ("verb", "target", "outcome") if name in entry)
     if who:
         parts.append(f"by {who}")
-    parts.extend(f"{name}={_word(value)}" for name, value in entry.items() if name not in _QUIET)
+    if entry.get("person") and entry.get("account"):
+        parts.append(f"account={entry['account']}")
+    quiet = _QUIET | _TOLD_ONCE if str(entry["kind"]).startswith("step:") else _QUIET
+    parts.extend(f"{name}={_word(value)}" for name, value in entry.items() if name not in quiet)
     if entry.get("why"):
         parts.append(f"({_printable(str(entry['why']))})")
     return " ".join(_printable(part) for part in parts)

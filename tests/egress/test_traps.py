@@ -39,13 +39,13 @@ def refusal(bench: Any, method: str, path: str, body: Any = None, *, asks: bool 
 
     Nothing but questions of egress itself may leave, and not even these without ``asks``.
     """
+    bench.wire.requests.clear()
     delivery = bench.accept()
     claim = bench.claim(delivery)
     answer = bench.call(claim, 1, method, path, body, **more)
     assert answer.status_code == 403, answer.text
     assert bench.wire.writes == []
     assert asks or bench.wire.requests == []
-    bench.wire.requests.clear()
     [entry] = bench.entries(delivery, "step:refused")
     assert entry["outcome"] == "refused"
     assert entry["why"] == answer.json()["refused"]
