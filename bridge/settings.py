@@ -226,6 +226,9 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             Mistake("BRIDGE_DATABASE_URL", "wants sqlite:///path or postgresql+psycopg://user@host/name"),
         )
     redis_url = environ.get("BRIDGE_REDIS_URL") or None
+    for name, url in (("BRIDGE_DATABASE_URL", database), ("BRIDGE_REDIS_URL", redis_url)):
+        if url and not url.startswith(("sqlite:", "unix:")) and not _has_port(url):
+            mistakes.append(Mistake(name, "the port is no number"))
     if redis_url and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         mistakes.append(Mistake("BRIDGE_REDIS_URL", "wants redis://host:port/0, rediss://… or unix:///path"))
     egress = environ.get("BRIDGE_EGRESS") or None
@@ -284,6 +287,15 @@ def _url_problem(value: str) -> str | None:
     if parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK):
         return None
     return "wants https, or http on 127.0.0.1: a token must not cross a network in clear text"
+
+
+def _has_port(url: str) -> bool:
+    """Tell whether the port of a URL, if it has one, is a number; the URL itself may hold a password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
 def _secrets(text: str, mistakes: list[Mistake]) -> tuple[Secret, ...]:

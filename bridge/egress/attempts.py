@@ -7,6 +7,7 @@ ends it as dead, unless the rule's steps say ``on_failure = "continue"``.
 import json
 import logging
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ LEASE = 10.0
 LONGEST_BACKOFF = 3600.0
 FEW_CRASHES = 2
 LONGEST_LOG = 4000
+EXCHANGE_SECONDS = 20.0
 LOGS_PER_DELIVERY = 1000
 ENDINGS = ("returned", "raised", "failed", "timed_out", "unfit", "handed_back")
 
@@ -42,6 +44,7 @@ class Held:
     capability: Capability
     rule: Rule
     scope: Scope
+    observing: bool = False
 
     @property
     def attempt(self) -> int:
@@ -55,8 +58,11 @@ class Held:
 
     @property
     def mode(self) -> str:
-        """``act`` or ``observe``."""
-        return self.rule.manifest.mode
+        """``act`` or ``observe``.
+
+        A run that observed goes on observing when its rule is switched to act: what it would have made does not exist.
+        """
+        return "observe" if self.observing else self.rule.manifest.mode
 
     @property
     def seconds_left(self) -> float:
@@ -80,6 +86,7 @@ class Attempts:
         self._settings = settings
         self._store = store
         self._registry = registry
+        self._missing: dict[str, float] = {}
 
     # ------------------------------------------------------------------------------------------------- giving out
 
@@ -100,7 +107,8 @@ class Attempts:
                 return stop
             rule = rules.get(found.rule)
             if rule is None:
-                return _without_rule(connection, self._store, found)
+                return self._without_rule(connection, found)
+            self._missing.pop(found.rule, None)
             return self._begin(connection, found, rule, worker)
 
         claimed = self._store.commit(work, key=delivery)
@@ -127,6 +135,15 @@ class Attempts:
                 "initiator": row.initiator,
             },
         }
+
+    def _without_rule(self, connection: sa.Connection, found: Delivery) -> Stop:
+        """End a delivery whose rule was removed, once it was away for a while: files may just be in exchange."""
+        since = self._missing.setdefault(found.rule, time.monotonic())
+        if time.monotonic() - since < EXCHANGE_SECONDS:
+            return Stop("rules", f"there is no rule {found.rule} at the moment")
+        why = f"rule {found.rule} was removed"
+        _end_now(connection, self._store, found, why, blocks=False)
+        return Stop("ended", why)
 
     def _rules(self) -> Mapping[str, Rule]:
         try:
@@ -191,15 +208,18 @@ class Attempts:
         proven = prove(self._settings.secrets, capability, delivery, attempt)
         with self._store.read() as connection:
             found = deliveries.get(connection, delivery)
+            observing = found is not None and journal.observed(connection, delivery, found.run)
         if found is None or found.state is not State.RUNNING or found.attempt != attempt:
             raise Fenced(f"attempt {attempt} no longer holds delivery {delivery}")
         rule = self._rules().get(found.rule)
         if rule is None:
-            self._end(found, attempt, State.DEAD, f"rule {found.rule} was removed")
-            raise Fenced(f"rule {found.rule} was removed")
+            # The next claim decides whether it is gone for good.
+            why = f"there is no rule {found.rule} at the moment"
+            self._end(found, attempt, State.WAITING, why, delay=EXCHANGE_SECONDS)
+            raise Fenced(why)
         account = self._settings.accounts.get(rule.manifest.account)
         ceiling = account.ceiling if account else {}
-        return Held(found, proven, rule, rule.manifest.scope.within(ceiling))
+        return Held(found, proven, rule, rule.manifest.scope.within(ceiling), observing)
 
     def renew(self, capability: str, delivery: str, attempt: int) -> None:
         """Extend the lease. Raises ``Fenced``."""
@@ -347,9 +367,3 @@ def _end_now(connection: sa.Connection, store: Store, found: Delivery, why: str,
         deliveries.end_attempt(connection, store, found.id, found.attempt, State.DEAD, why=why, blocks=blocks)
     else:
         deliveries.end_unclaimed(connection, found, why, blocks=blocks)
-
-
-def _without_rule(connection: sa.Connection, store: Store, found: Delivery) -> Stop:
-    why = f"rule {found.rule} was removed"
-    _end_now(connection, store, found, why, blocks=False)
-    return Stop("ended", why)

@@ -351,6 +351,10 @@ class Calls:
             clock = math.ceil(self._store.now(connection))
             members = {**_about(ruling, held), **_asked(call), "boot": self._store.boot, "clock": clock}
             journal.append_fenced(connection, held.delivery.id, held.attempt, Kind.RESENT, step=call.step, **members)
+            sent = journal.sendings(connection, held.delivery.id, held.delivery.run, call.step, held.attempt)
+            if sent > 1:
+                # One attempt sends a step once; what asks again at the same time is a handler that forked.
+                raise ValueError(f"step {call.step} is being sent by this attempt already")
 
         self._store.commit(work, key=held.delivery.id)
 

@@ -213,17 +213,25 @@ def _changes(doubt: Doubt, issue: str) -> Iterator[Any]:
 
 def _page_created(doubt: Doubt) -> Verdict:
     """A title occurs once among a space's current pages (https://support.atlassian.com/confluence-cloud/)."""
-    query = {"space-id": [str(doubt.body["spaceId"])], "title": [str(doubt.body["title"])], "status": ["current"]}
+    status = str(doubt.body.get("status", "current"))
+    query = {"space-id": [str(doubt.body["spaceId"])], "title": [str(doubt.body["title"])], "status": [status]}
     answer = doubt.get("/wiki/api/v2/pages", query)
     if not answer.done or not isinstance(answer.body, dict):
         return _unclear(answer, "a page of that title")
-    for page in answer.body.get("results", []):
-        if doubt.own_id is None:
-            return Unknown("a page of that title stands there, and the account's own id is not known")
-        if page.get("authorId") == doubt.own_id and _since(doubt, page.get("createdAt")):
-            return Found(page)
+    pages = answer.body.get("results", [])
+    if pages and doubt.own_id is None:
+        return Unknown("a page of that title stands there, and the account's own id is not known")
+    own = [
+        page
+        for page in pages
+        if page.get("authorId") == doubt.own_id
+        and _since(doubt, page.get("createdAt"))
+        and str(page.get("id")) not in doubt.others
+    ]
+    if len(own) > 1:
+        return Unknown("the space has two drafts of that title of this account since")
     # Another's page of that title makes the site refuse ours for good, which is an answer.
-    return Absent()
+    return Found(own[0]) if own else Absent()
 
 
 def _page_version(doubt: Doubt) -> Verdict:

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bridge.store import Store, schema
 
 CONTROL = "gunicorn.ctl"
 PROBE_SECONDS = 1.0
+HANDOVER_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +97,18 @@ def _require_free(listen: str) -> None:
 
     Raises ``SettingsInvalid`` with what to do.
     """
+    deadline = time.monotonic() + HANDOVER_SECONDS
     try:
-        _try_socket_file(listen.removeprefix("unix:")) if listen.startswith("unix:") else _try_port(listen)
+        while True:
+            try:
+                _try_socket_file(listen.removeprefix("unix:")) if listen.startswith("unix:") else _try_port(listen)
+            except OSError as error:
+                # The workers of a server that was killed hold its address until they notice, within seconds.
+                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    raise
+                time.sleep(PROBE_SECONDS / 4)
+            else:
+                return
     except OSError as error:
         reason = {
             errno.EADDRINUSE: "another process listens there; stop it or choose another address",

@@ -15,7 +15,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -99,11 +99,15 @@ def load(root: Path, accounts: Mapping[str, AccountFacts] | None) -> RuleSet:
     texts = _read(root, findings)
     library = {name: text for name, text in texts.items() if name.startswith(source.LIBRARY)}
     for name, text in library.items():
-        _add(findings, *source.check(text, name, library))
+        _add(findings, *_checked(text, name, library))
     manifests = [name for name in texts if name.endswith(".toml")]
     rules = {}
     for name in manifests:
-        rule = _rule(name.removesuffix(".toml"), texts, library, accounts, findings)
+        try:
+            rule = _rule(name.removesuffix(".toml"), texts, library, accounts, findings)
+        except RecursionError:
+            findings.mistakes.append(Mistake(name, "is nested too deeply"))
+            continue
         if rule is not None:
             rules[rule.name] = rule
     for name in texts.keys() - library.keys():
@@ -115,6 +119,14 @@ def load(root: Path, accounts: Mapping[str, AccountFacts] | None) -> RuleSet:
         raise RuleInvalid(sorted(findings.mistakes, key=lambda each: (each.where, each.line or 0)))
     digest = _digest({name: rule.digest for name, rule in rules.items()})
     return RuleSet(rules, digest, tuple(findings.warnings))
+
+
+def _checked(text: str, name: str, known: Collection[str]) -> tuple[list[Mistake], list[Mistake]]:
+    """Check a Python file; one that is nested so deeply that nobody can read it is a mistake as well."""
+    try:
+        return source.check(text, name, known)
+    except RecursionError:
+        return [Mistake(name, "is nested too deeply")], []
 
 
 class Registry:
@@ -184,6 +196,11 @@ def _read(root: Path, findings: _Findings) -> dict[str, str]:
     for _ in range(ATTEMPTS):
         before, found, texts = _signature(root), _Findings(), {}
         try:
+            found.mistakes += [
+                Mistake(path.name, "has a rule's name and is no file: a link that leads nowhere, or a device")
+                for path in sorted(root.iterdir())
+                if path.suffix in {".toml", ".py"} and not path.name.startswith(".") and not path.is_file()
+            ]
             for path in _files(root):
                 name = path.relative_to(root).as_posix()
                 text = _text(path)
@@ -223,7 +240,7 @@ def _rule(
     findings.mistakes += [*draft.mistakes, *_check_name(name, draft), *_check_scope(draft)]
     handler = texts.get(f"{name}.py")
     if handler is not None:
-        _add(findings, *source.check(handler, f"{name}.py", {*library, f"{name}.py"}))
+        _add(findings, *_checked(handler, f"{name}.py", {*library, f"{name}.py"}))
     findings.mistakes += _check_kind(draft, name, has_handler=handler is not None)
     findings.mistakes += _check_account(draft, accounts)
     read = draft.manifest

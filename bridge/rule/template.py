@@ -186,10 +186,10 @@ def _expression(source: str) -> Expression:
         raise TemplateInvalid("{{ }} holds no expression")
     if len(source) > LONGEST_EXPRESSION:
         raise TemplateInvalid(f"an expression is longer than {LONGEST_EXPRESSION} characters")
-    tree = _ENVIRONMENT.parse("{{ " + source + " }}")
-    for node in tree.find_all((nodes.Call, nodes.Filter, nodes.Getattr)):
-        _refuse(node)
     try:
+        tree = _ENVIRONMENT.parse("{{ " + source + " }}")
+        for node in tree.find_all((nodes.Call, nodes.Filter, nodes.Getattr)):
+            _refuse(node)
         compiled = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except (TemplateError, RecursionError) as error:
         raise TemplateInvalid(f"{{{{ {source} }}}}: {error}") from error

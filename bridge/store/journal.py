@@ -241,6 +241,26 @@ def references(connection: sa.Connection, verb: str, target: str) -> frozenset[s
     return frozenset(str(entry["ref"]) for entry in entries if "ref" in entry)
 
 
+def sendings(connection: sa.Connection, delivery: str, run: int, step: int, attempt: int) -> int:
+    """Count how often an attempt set out to send a step."""
+    query = sa.select(sa.func.count()).where(
+        journal.c.delivery == delivery,
+        journal.c.run == run,
+        journal.c.step == step,
+        journal.c.attempt == attempt,
+        journal.c.kind.in_([Kind.INTENT, Kind.RESENT]),
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def observed(connection: sa.Connection, delivery: str, run: int) -> bool:
+    """Tell whether a run has a write that was only observed."""
+    query = sa.select(journal.c.id).where(
+        journal.c.delivery == delivery, journal.c.run == run, journal.c.kind == str(Kind.OBSERVED)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def writes(connection: sa.Connection, delivery: str, run: int, *, besides: int = 0) -> int:
     """Count the steps of a run that wrote or, observed, would have written, all but the step ``besides``."""
     query = sa.select(sa.func.count(sa.distinct(journal.c.step))).where(

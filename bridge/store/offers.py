@@ -70,13 +70,14 @@ def mark(connection: sa.Connection, store: Store, offers: Sequence[Offer]) -> No
         )
 
 
-def stale(connection: sa.Connection, store: Store, seconds: float, limit: int) -> list[Offer]:
-    """Return offers nobody took for ``seconds``: their job may have been dropped."""
+def stale(connection: sa.Connection, store: Store, seconds: float, limit: int, after: str = "") -> list[Offer]:
+    """Return offers nobody took for ``seconds``: their job may have been dropped. ``after`` is the id to go on from."""
     now = store.now(connection)
     query = (
         sa.select(deliveries.c.id, deliveries.c.rule, deliveries.c.attempt)
         .where(
             deliveries.c.offered_at.is_not(None),
+            deliveries.c.id > after,
             sa.or_(deliveries.c.offered_at <= now - seconds, deliveries.c.boot != store.boot),
             _may_run(store, now),
         )

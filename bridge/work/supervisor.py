@@ -20,6 +20,8 @@ from typing import NoReturn
 log = logging.getLogger(__name__)
 
 PARENT = "BRIDGE_WORKER_PARENT"
+PULSE = "BRIDGE_WORKER_PULSE"
+SILENT_SECONDS = 30.0  # after which a process is taken for hung; its own loop comes round every second or two
 RESTART = 75  # EX_TEMPFAIL of sysexits(3): a process that gives way to a new one, because a thread of it is stuck.
 GRACE_SECONDS = 25.0
 LOOK_SECONDS = 0.2
@@ -56,6 +58,25 @@ def die_with_parent() -> None:
         os._exit(ORPHANED)
 
 
+class Pulse:
+    """A process's sign of life to its supervisor; says nothing to nobody if it has none.
+
+    A handler that computes without end inside one C function, such as a regular expression, stops every thread of its
+    process. No time limit within it takes effect then, so somebody outside has to notice.
+    """
+
+    def __init__(self) -> None:
+        self._pipe = int(os.environ.pop(PULSE, "-1"))
+        if self._pipe >= 0:
+            os.set_blocking(self._pipe, False)
+
+    def beat(self) -> None:
+        """Show that this process still comes round."""
+        if self._pipe >= 0:
+            with suppress(OSError):  # full: the supervisor has enough to read; broken: it is gone, and so are we soon
+                os.write(self._pipe, b".")
+
+
 def leave(status: int) -> NoReturn:
     """End this process at once: a thread that a rule started, or that is stuck in one, would keep it for ever."""
     logging.shutdown()
@@ -77,6 +98,8 @@ class _Place:
 
     number: int
     process: "subprocess.Popen[bytes] | None" = None
+    pulse: int = -1
+    heard: float | None = None
     began: float = 0.0
     due: float = 0.0
     delay: float = FIRST_DELAY
@@ -85,10 +108,18 @@ class _Place:
 class Supervisor:
     """Keeps ``processes`` processes of ``command`` running."""
 
-    def __init__(self, command: Sequence[str], processes: int, *, grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        processes: int,
+        *,
+        grace: float = GRACE_SECONDS,
+        silent: float = SILENT_SECONDS,
+    ) -> None:
         self._command = list(command)
         self._places = [_Place(number) for number in range(1, processes + 1)]
         self._grace = grace
+        self._silent = silent
         self._stopping = threading.Event()
 
     @property
@@ -117,7 +148,9 @@ class Supervisor:
         if place.process is not None:
             status = place.process.poll()
             if status is None:
+                self._listen(place, place.process, now)
                 return
+            os.close(place.pulse)
             place.process = None
             # One that dies at once would die at once again; one that gave way on purpose would not.
             young = now - place.began < YOUNG_SECONDS and status != RESTART
@@ -125,9 +158,26 @@ class Supervisor:
             place.delay = min(place.delay * 2, LONGEST_DELAY) if young else FIRST_DELAY
             log.warning("worker.ended process=%d status=%d again_in=%.1fs", place.number, status, place.due - now)
         if now >= place.due:
-            place.process = subprocess.Popen(self._command, env=child_environment())  # noqa: S603 - our own command line
-            place.began = now
+            place.pulse, theirs = os.pipe()
+            os.set_blocking(place.pulse, False)
+            environment = {**child_environment(), PULSE: str(theirs)}
+            place.process = subprocess.Popen(self._command, env=environment, pass_fds=[theirs])  # noqa: S603 - our own
+            os.close(theirs)
+            place.began, place.heard = now, None
             log.info("worker.started process=%d pid=%d", place.number, place.process.pid)
+
+    def _listen(self, place: _Place, process: "subprocess.Popen[bytes]", now: float) -> None:
+        """Kill a process that has begun to give signs of life and then stopped."""
+        try:
+            heard = os.read(place.pulse, 4096)
+        except BlockingIOError:
+            heard = b""
+        if heard:
+            place.heard = now
+        elif place.heard is not None and now - place.heard > self._silent:
+            log.error("worker.hung process=%d pid=%d silent=%.0fs", place.number, process.pid, now - place.heard)
+            place.heard = now
+            process.kill()
 
     def _end(self) -> None:
         running = [place.process for place in self._places if place.process is not None]

@@ -83,11 +83,16 @@ class Sweep:
         return count
 
     def _dropped(self, keys: list[str]) -> int:
-        with self._store.read() as connection:
-            found = offers.stale(connection, self._store, self._stale_seconds, BATCH)
-        if not found:
-            return 0
-        lost = [offer.delivery for offer, gone in zip(found, self._gone(found, keys), strict=True) if gone]
+        lost: list[str] = []
+        after = ""
+        # All of them: those that wait in a long queue must not hide one that was dropped behind them.
+        while True:
+            with self._store.read() as connection:
+                found = offers.stale(connection, self._store, self._stale_seconds, BATCH, after)
+            if not found:
+                break
+            lost += [offer.delivery for offer, gone in zip(found, self._gone(found, keys), strict=True) if gone]
+            after = found[-1].delivery
         if not lost:
             return 0
         count = self._store.commit(lambda connection: offers.withdraw(connection, ids=lost))

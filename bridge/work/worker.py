@@ -28,7 +28,7 @@ from bridge.work.lease import Leases
 from bridge.work.outage import Outage
 from bridge.work.queue import TAKE_SECONDS, DeliveryJob, connect, open_queue, put_back, take
 from bridge.work.shown import ShownWorker
-from bridge.work.supervisor import RESTART, die_with_parent, leave
+from bridge.work.supervisor import RESTART, Pulse, die_with_parent, leave
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class ThreadWorker(ShownWorker):
         self._grace, self._drain, self._stuck = grace, drain, stuck
         self._leases = Leases()
         self._halt = threading.Event()
+        self._pulse = Pulse()
         self._egress = Outage(log, "egress")
         self._again_at = 0.0
 
@@ -85,6 +86,7 @@ class ThreadWorker(ShownWorker):
         # The loop below may be waiting for Redis for a second, in which a handler could make its next call.
         threading.Thread(target=self._ask_to_stop, name="halt", daemon=True).start()
         while not self._halt.is_set():
+            self._pulse.beat()
             if self._leases.stuck(self._stuck):
                 self._let_others_end()
                 return not self._halt.is_set()
@@ -163,6 +165,7 @@ class ThreadWorker(ShownWorker):
         log.warning("worker.stuck running=%d stuck=%d", self._busy, self._leases.stuck(self._stuck))
         deadline = time.monotonic() + self._drain
         while not self._halt.is_set() and time.monotonic() < deadline:
+            self._pulse.beat()
             if self._wait_for(LOOK_SECONDS, leaving=self._leases.stuck(self._stuck)):
                 break
         # Those that still run have the chance of their next call; a stuck one has had it.

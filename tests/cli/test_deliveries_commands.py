@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.store import journal
+from bridge.store.tables import deliveries
 from bridge.testing import Trial
 
 CHANGE = {
@@ -222,6 +224,22 @@ def test_replay_from_the_start_lists_the_writes_that_were_made_and_asks_first(
     typed(monkeypatch, "y\n")
     assert bridge("deliveries", "replay", dead, "--from-start", "--reason", "x").status == 0
     assert trial.report(dead).state == "queued"
+
+
+def test_replay_from_the_start_lists_a_write_of_unknown_fate_as_well(
+    bridge: Any, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = {"fault": "reset-after", "match": {"operation": "addComment"}}
+    trial.site.faults.order(order, trial.site.issues)
+    delivery = trial.send("change_approved", CHANGE).delivery
+    trial.store.commit(lambda connection: connection.execute(sa.update(deliveries).values(not_before=None)))
+    claim = trial.client.post("/claim", json={"delivery": delivery, "worker": "w"}).json()
+    said = {"delivery": delivery, "attempt": claim["attempt"], "ended": "unfit", "result": None, "error": "x"}
+    trial.client.post("/finish", json=said, headers={"Authorization": f"Bearer {claim['capability']}"})
+    assert trial.report(delivery).state == "dead"
+    typed(monkeypatch, "n\n")
+    shown = bridge("deliveries", "replay", delivery, "--from-start", "--reason", "x")
+    assert "jira.comment OPS-1" in shown.out, "it may have been made, so it may be made twice"
 
 
 def test_replay_from_the_start_with_nobody_to_ask_does_nothing(

@@ -85,6 +85,8 @@ CASES: Mapping[str, Case] = {
         again=True,
     ),
 }
+PARAGRAPH = {"type": "paragraph", "content": [{"type": "text", "text": "once"}]}
+ONCE = {"body": {"type": "doc", "version": 1, "content": [PARAGRAPH]}}
 DONE_BUT_UNANSWERED: Mapping[str, dict[str, Any]] = {
     "reset-after": {},
     "half": {},
@@ -197,6 +199,50 @@ def test_it_is_looked_up_no_earlier_than_it_has_settled(make_bench: Make) -> Non
     assert bench.texts("OPS-1") == ["once"], "the site was slow, but faster than settle"
     waits = [entry for entry in report.entries if entry["kind"] == "delivery:waiting"]
     assert waits[0]["why"].endswith("to be looked up")
+
+
+class Died(BaseException):
+    """Egress ends in mid-send, as its process would."""
+
+
+def test_a_write_of_a_process_that_died_is_not_looked_up_before_it_has_settled(make_bench: Make) -> None:
+    bench = make_bench(SCOPE, CASES["jira.comment"].handle, settle_factor=1.0)
+
+    def die(request: Any) -> Any:
+        raise Died
+
+    bench.wire.play(die, method="POST", path="/comment")
+    delivery = bench.accept()
+    with pytest.raises(Died):
+        bench.call(bench.claim(delivery), 1, "POST", "/rest/api/3/issue/OPS-1/comment", ONCE)
+    bench.let_time_pass(delivery)
+    bench.wire.requests.clear()
+    answer = bench.call(bench.claim(delivery), 1, "POST", "/rest/api/3/issue/OPS-1/comment", ONCE)
+    assert answer.json() == {"stop": "waiting", "why": "sent, of unknown fate: to be looked up"}
+    assert bench.wire.writes == []
+    assert not any("/comment" in request.url.path for request in bench.wire.requests), "nobody looked"
+    with bench.store.read() as connection:
+        wait = bench.delivery(delivery).not_before - bench.store.now(connection)
+    assert 55 < wait <= 61
+
+
+def test_a_write_of_a_process_that_died_is_made_once_all_the_same(make_bench: Make) -> None:
+    for reached in (True, False):
+        bench = make_bench(SCOPE, CASES["jira.comment"].handle)
+
+        def die(request: Any, bench: Any = bench, reached: bool = reached) -> Any:
+            if reached:
+                bench.wire.pass_on(request)
+            raise Died
+
+        bench.wire.play(die, method="POST", path="/comment")
+        delivery = bench.accept()
+        with pytest.raises(Died):
+            bench.call(bench.claim(delivery), 1, "POST", "/rest/api/3/issue/OPS-1/comment", ONCE)
+        bench.let_time_pass(delivery)
+        [report] = bench.finish(delivery)
+        assert report.state == "done", report.reason
+        assert bench.texts("OPS-1") == ["once"]
 
 
 def test_a_request_that_the_site_executes_after_settle_makes_two_which_is_the_documented_hole(make_bench: Make) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from bridge.egress.attempts import EXCHANGE_SECONDS
+
 Make = Callable[..., Any]
 SCOPE = '[scope.jira]\nOPS = ["read", "comment", "transition"]\n'
 
@@ -158,19 +160,39 @@ def test_a_delivery_that_waited_longer_than_give_up_after_is_dead_and_says_what_
     assert bench.texts("OPS-1") == []
 
 
+def test_a_rule_whose_files_are_being_exchanged_keeps_its_deliveries(make_bench: Make) -> None:
+    bench = make_bench(SCOPE, "return None")
+    bench.write(SCOPE, "return None", name="other")
+    waiting, running = bench.accept(), bench.accept()
+    claim = bench.claim(running)
+    _remove(bench, "rule")
+    assert bench.call(claim, 1, "GET", "/rest/api/3/issue/OPS-1").json()["stop"] == "fenced"
+    assert bench.client.post("/claim", json={"delivery": waiting, "worker": "w"}).json()["stop"] == "rules"
+    bench.write(SCOPE, "return None")
+    bench.let_time_pass(running)
+    assert [bench.attempt(delivery).state for delivery in (waiting, running)] == ["done", "done"]
+
+
 def test_a_removed_rule_ends_its_deliveries_as_dead(make_bench: Make) -> None:
     bench = make_bench(SCOPE, "return None")
     bench.write(SCOPE, "return None", name="other")
     waiting, running = bench.accept(), bench.accept()
     claim = bench.claim(running)
-    (bench.rules / "rule.toml").unlink()
-    (bench.rules / "rule.py").unlink()
-    answer = bench.call(claim, 1, "GET", "/rest/api/3/issue/OPS-1")
-    assert (answer.status_code, answer.json()["stop"]) == (409, "fenced")
+    _remove(bench, "rule")
+    bench.call(claim, 1, "GET", "/rest/api/3/issue/OPS-1")
     bench.client.post("/claim", json={"delivery": waiting, "worker": "w"})
+    # The rule has been away for longer than an exchange of files takes.
+    bench.egress.attempts._missing["rule"] -= EXCHANGE_SECONDS
     for delivery in (waiting, running):
+        bench.let_time_pass(delivery)
+        bench.client.post("/claim", json={"delivery": delivery, "worker": "w"})
         found = bench.delivery(delivery)
         assert (found.state, found.reason) == ("dead", "rule rule was removed")
+
+
+def _remove(bench: Any, name: str) -> None:
+    (bench.rules / f"{name}.toml").unlink()
+    (bench.rules / f"{name}.py").unlink()
 
 
 def test_a_dead_delivery_holds_or_lets_go_of_its_order_key_as_the_rule_says(make_bench: Make) -> None:

@@ -249,7 +249,7 @@ def test_a_line_tells_what_when_reading_a_log_matters() -> None:
         {**entry, "account": "ops-bot", "ref": "10204", "status": 201, "path": "/x", "answer": "sha256:00"}
     ) == ("step:outcome #3 jira.comment OPS-1 done by ops-bot ref=10204 status=201")
     assert line({"kind": "pause:set", "what": "all", "person": "mia", "account": "x", "why": "a b"}) == (
-        "pause:set by mia what=all (a b)"
+        "pause:set by mia account=x what=all (a b)"
     )
     assert line({"kind": "x", "rule_digest": "sha256:0123456789abcdef", "deep": {"a": [1]}, "words": "a b"}) == (
         'x rule_digest=0123456789ab deep={"a":[1]} words="a b"'

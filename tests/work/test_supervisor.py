@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.work.supervisor import PARENT, RESTART, Supervisor
+from bridge.work.supervisor import PARENT, PULSE, RESTART, Supervisor
 
 pytestmark = pytest.mark.processes
 
@@ -90,3 +90,36 @@ def test_a_process_that_no_worker_started_is_nobodys_child() -> None:
     somebody = {name: value for name, value in os.environ.items() if name != PARENT}
     ended = subprocess.run([sys.executable, "-c", program], env=somebody, check=True, stdout=subprocess.PIPE)
     assert ended.stdout == b"lives on\n"
+
+
+BEAT = f"import os, re, time; os.write(int(os.environ[{PULSE!r}]), b'.')\n"
+
+
+def test_a_process_that_a_handler_brought_to_a_stand_is_killed_and_replaced(
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A regular expression that never ends keeps the interpreter's lock, so no thread and no time limit runs any more.
+    program = f"{_note(tmp_path / 'log')}{BEAT}re.match('(a+)+$', 'a' * 80 + 'b')"
+    with (
+        caplog.at_level(logging.INFO),
+        _running(Supervisor(_command(program), 1, silent=0.5)),
+    ):
+        until(lambda: _begun(tmp_path / "log") >= 2)
+    assert "worker.hung" in caplog.text
+
+
+def test_a_process_that_goes_on_giving_signs_of_life_is_left_alone(tmp_path: Path, until: Until) -> None:
+    program = (
+        f"{_note(tmp_path / 'log')}import os, time\n"
+        f"for _ in range(40):\n    os.write(int(os.environ[{PULSE!r}]), b'.')\n    time.sleep(0.1)\n"
+        f"{_note(tmp_path / 'end')}time.sleep(60)"
+    )
+    with _running(Supervisor(_command(program), 1, silent=1.0)):
+        until(lambda: _begun(tmp_path / "end") == 1)
+        assert _begun(tmp_path / "log") == 1
+
+
+def test_a_process_that_has_not_begun_to_give_signs_is_given_time(tmp_path: Path, until: Until) -> None:
+    program = f"import time\ntime.sleep(1.5)\n{_note(tmp_path / 'log')}time.sleep(60)"
+    with _running(Supervisor(_command(program), 1, silent=0.2)):
+        until(lambda: _begun(tmp_path / "log") == 1)
