@@ -1,21 +1,25 @@
 """``bridge deliveries``: what became of each webhook."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import click
+import sqlalchemy as sa
 
 from bridge.cli import compose, show
-from bridge.errors import BridgeError
-from bridge.store import Store, journal
+from bridge.errors import BridgeError, RuleInvalid
+from bridge.store import Store, answers, journal, registers
 from bridge.store import deliveries as deliveries_room
 from bridge.store.deliveries import Delivery, State, TransitionRefused
 from bridge.store.journal import Kind
 
 COLUMNS = ("id", "rule", "state", "attempt", "accepted_at", "reason")
-WRITTEN = ("done", "observed")
+WRITING = {Kind.INTENT, Kind.RESENT, Kind.UNSENT, Kind.OUTCOME}
+CANCELLABLE = {before for before, after in deliveries_room.TRANSITIONS if after is State.CANCELLED}
 
 
 @click.group()
@@ -23,11 +27,32 @@ def deliveries() -> None:
     """List, show, replay and cancel deliveries."""
 
 
-def _row(delivery: Delivery) -> dict[str, Any]:
+def _row(delivery: Delivery, held: Callable[[str], str | None]) -> dict[str, Any]:
     row = asdict(delivery)
     row.pop("payload")
     row["state"] = str(delivery.state)
+    row["result"] = deliveries_room.result_of(delivery)
+    if delivery.state in {State.QUEUED, State.WAITING}:
+        row["reason"] = held(delivery.rule) or delivery.reason
     return row
+
+
+def _holds(connection: sa.Connection) -> Callable[[str], str | None]:
+    """Return a function that says which pause holds a rule's deliveries."""
+    try:
+        rules = compose.readable(compose.settings()).current().rules
+    except RuleInvalid:
+        rules = {}
+    pauses = registers.pauses(connection)
+
+    def held(name: str) -> str | None:
+        account = rules[name].manifest.account if name in rules else ""
+        for pause in pauses:
+            if (pause.what, pause.name) in {("all", ""), ("rule", name), ("account", account)}:
+                return f"{pause.what} {pause.name}".strip() + f" is paused by {pause.person}: {pause.reason}"
+        return None
+
+    return held
 
 
 _filters = [
@@ -51,30 +76,50 @@ def list_deliveries(rule: str | None, state: str | None, limit: int, before: str
     """Show deliveries, newest first."""
     with compose.store(compose.settings()).read() as connection:
         found = deliveries_room.listed(connection, rule=rule, state=state, before=before, limit=limit)
-    show.rows(COLUMNS, map(_row, found), json_lines=as_json, nothing="no delivery fits")
+        held = _holds(connection)
+    show.rows(COLUMNS, (_row(each, held) for each in found), json_lines=as_json, nothing="no delivery fits")
 
 
 @deliveries.command("show")
 @click.argument("delivery")
+@click.option("--bodies", is_flag=True, help="Also the payload, and what each step asked and was answered.")
 @show.as_json
-def show_delivery(delivery: str, *, as_json: bool) -> None:
+def show_delivery(delivery: str, *, bodies: bool, as_json: bool) -> None:
     """Show one delivery and everything that happened to it. The first letters or the last of its id are enough."""
     store = compose.store(compose.settings())
     found = _find(store, delivery)
     with store.read() as connection:
         entries = journal.of_delivery(connection, found.id)
+        row = _row(found, _holds(connection))
+        kept = answers.of_run(connection, found.id, found.run) if bodies else {}
+    if bodies:
+        row["payload"] = None if found.payload is None else found.payload.decode("utf-8", "replace")
+        row["steps"] = {f"{step} {part}": body.decode() for (step, part), body in sorted(kept.items())}
     if as_json:
-        print(json.dumps(_row(found) | {"entries": entries}, ensure_ascii=False))
+        print(json.dumps(row | {"entries": entries}, ensure_ascii=False))
         return
     for name in ("id", "rule", "state", "reason", "attempt", "failures", "accepted_at", "finished_at", "initiator",
                  "order_key", "rule_digest", "result"):  # fmt: skip
-        value = getattr(found, name)
+        value = row[name]
         if value is not None:
             print(f"{name:12} {show.printable(value)}")
     print()
     for entry in entries:
         attempt = f"attempt {entry['attempt']}" if "attempt" in entry else ""
         print(f"{entry['at'][11:23]}  {attempt:10}  {journal.line(entry)}")
+    if bodies:
+        print(f"\npayload\n{_block(row['payload'])}")
+        for heading, text in row["steps"].items():
+            print(f"\nstep {heading}\n{_block(text)}")
+
+
+def _block(text: str | None) -> str:
+    """Return a body for people: indented if it is JSON, as it is otherwise, and nothing that a terminal obeys."""
+    if text is None:
+        return "  removed"
+    with contextlib.suppress(ValueError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return "\n".join("  " + show.printable(line) for line in text.splitlines())
 
 
 def _find(store: Store, text: str) -> Delivery:
@@ -93,7 +138,7 @@ def _find(store: Store, text: str) -> Delivery:
 @click.argument("ids", nargs=-1)
 @_filtered
 @click.option("--from-start", is_flag=True, help="Begin anew and do writes that were made once more.")
-@click.option("--reason", prompt="Why", help="Stands in the log.")
+@show.reason
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @show.by
 def replay(
@@ -127,15 +172,18 @@ def _list_writes(store: Store, chosen: list[Delivery]) -> None:
     for found in chosen:
         with store.read() as connection:
             entries = journal.of_delivery(connection, found.id)
-        for entry in entries:
-            if entry["kind"] == Kind.OUTCOME and entry.get("outcome") in WRITTEN:
+        last = {entry["step"]: entry for entry in entries if entry["kind"] in WRITING}
+        for _, entry in sorted(last.items()):
+            if entry["kind"] in {Kind.INTENT, Kind.RESENT}:
+                print(f"{found.id}  {journal.line(entry)} (of unknown fate)")
+            elif entry.get("outcome") == "done":
                 print(f"{found.id}  {journal.line(entry)}")
 
 
 @deliveries.command()
 @click.argument("ids", nargs=-1)
 @_filtered
-@click.option("--reason", prompt="Why", help="Stands in the log.")
+@show.reason
 @show.by
 def cancel(ids: tuple[str, ...], rule: str | None, state: str | None, reason: str, by: str | None) -> None:
     """End deliveries that wait, are parked, or are dead and hold back others of their order key."""
@@ -155,7 +203,8 @@ def _chosen(store: Store, ids: tuple[str, ...], rule: str | None, state: str | N
     if rule is None and state is None:
         raise click.UsageError("which deliveries? give ids, --rule or --state")
     with store.read() as connection:
-        return deliveries_room.listed(connection, rule=rule, state=state, limit=10_000)
+        found = deliveries_room.listed(connection, rule=rule, state=state, limit=10_000)
+    return found if state is not None else [each for each in found if each.state in CANCELLABLE]
 
 
 def _each(store: Store, chosen: list[Delivery], done: str, act: Any) -> None:

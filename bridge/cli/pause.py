@@ -27,13 +27,12 @@ def _subject(what: str, name: str | None) -> tuple[str, str]:
 
 _what = click.argument("what", type=click.Choice(["rule", "account", "all"]))
 _name = click.argument("name", required=False)
-_reason = click.option("--reason", prompt="Why", help="Stands in the log.")
 
 
 @click.command()
 @_what
 @_name
-@_reason
+@show.reason
 @show.by
 def pause(what: str, name: str | None, reason: str, by: str | None) -> None:
     """Let deliveries of a rule, of an account's rules, or all of them wait."""
@@ -47,7 +46,7 @@ def pause(what: str, name: str | None, reason: str, by: str | None) -> None:
 @click.command()
 @_what
 @_name
-@_reason
+@show.reason
 @show.by
 def resume(what: str, name: str | None, reason: str, by: str | None) -> None:
     """Let them go on."""

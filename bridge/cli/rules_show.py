@@ -12,6 +12,7 @@ from bridge.rule.manifest import Accept, Manifest
 from bridge.rule.registry import Rule, RuleSet
 from bridge.rule.scope import SITE, Limits
 from bridge.settings import Settings
+from bridge.store import registers
 
 WIDTH = 106
 SENDERS = {
@@ -35,9 +36,13 @@ def find(current: RuleSet, name: str) -> Rule:
 
 @click.command("show", short_help="Say everything about one rule.")
 @click.argument("rule")
-def show_rule(rule: str) -> None:
+@click.option("--text", "digest", metavar="DIGEST", help="Print the files as they were under a digest of the log.")
+def show_rule(rule: str, digest: str | None) -> None:
     """Say everything about one rule: who may send, what it may do and where, limits, order, retry, OAuth scopes."""
     known = compose.settings()
+    if digest is not None:
+        _print_text(known, rule, digest)
+        return
     current = compose.readable(known).current()
     found = find(current, rule)
     print(f"{found.name}: {found.manifest.title}\n")
@@ -45,6 +50,16 @@ def show_rule(rule: str) -> None:
         for number, line in enumerate(lines):
             wrapped = textwrap.fill(line, WIDTH, subsequent_indent=" " * 16, break_on_hyphens=False)
             print(f"{heading if number == 0 else '':14}{wrapped}")
+
+
+def _print_text(known: Settings, rule: str, digest: str) -> None:
+    """Print every file of a rule as it was; the first letters of the digest are enough."""
+    with compose.store(known).read() as connection:
+        found = registers.rule_texts(connection, rule, digest.removeprefix("sha256:"))
+    if len(found) != 1:
+        raise click.UsageError(f"{len(found) or 'no'} texts of {rule} begin with {digest!r}")
+    for name, text in sorted(found[0].items()):
+        print(f"# ---- {name}\n{text}")
 
 
 def _sections(rule: Rule, current: RuleSet, known: Settings) -> Iterator[Section]:

@@ -11,6 +11,18 @@ import click
 NARROWEST = 12
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+def _asked(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    """Ask on a terminal; elsewhere say what to give, because nobody is there to ask."""
+    if value is not None and value.strip():
+        return value
+    if not sys.stdin.isatty():
+        raise click.UsageError("this is no terminal to ask on, so give --reason", context)
+    return str(click.prompt("Why"))
+
+
+reason = click.option("--reason", callback=_asked, help="Stands in the log; asked for on a terminal.")
 by = click.option("--as", "by", metavar="NAME", help="Whose name stands in the log (default: your login name).")
 
 

@@ -61,6 +61,16 @@ def keep(connection: sa.Connection, step: Step, part: str, body: bytes) -> str:
     return kept.digest
 
 
+def of_run(connection: sa.Connection, delivery: str, run: int) -> dict[tuple[int, str], bytes]:
+    """Return the newest recorded bodies of a run by step and part."""
+    query = (
+        sa.select(answers.c.step, answers.c.part, answers.c.body)
+        .where(answers.c.delivery == delivery, answers.c.run == run)
+        .order_by(answers.c.round)
+    )
+    return {(row.step, row.part): row.body for row in connection.execute(query)}
+
+
 def newest(connection: sa.Connection, step: Step, part: str) -> Kept | None:
     """Return the last body recorded for a step, whatever its round; None if it was removed."""
     row = connection.execute(

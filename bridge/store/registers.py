@@ -68,10 +68,14 @@ def keep_rule(connection: sa.Connection, rule: str, digest: str, texts: Mapping[
     return True
 
 
-def rule_texts(connection: sa.Connection, digest: str) -> dict[str, str] | None:
-    """Return the files of a rule as they were under ``digest``: relative name → text."""
-    row = connection.execute(sa.select(rule_version.c.texts).where(rule_version.c.digest == digest)).one_or_none()
-    return None if row is None else dict(json.loads(row.texts))
+def rule_texts(connection: sa.Connection, rule: str, digest: str) -> list[dict[str, str]]:
+    """Return a rule's files, relative name → text, for each digest that begins with these hexadecimal letters."""
+    if not set(digest) <= set("0123456789abcdef"):
+        return []
+    query = sa.select(rule_version.c.texts).where(
+        rule_version.c.rule == rule, rule_version.c.digest.startswith(f"sha256:{digest}")
+    )
+    return [dict(json.loads(row.texts)) for row in connection.execute(query)]
 
 
 def set_pause(connection: sa.Connection, what: str, name: str, person: str, reason: str) -> None:

@@ -1,7 +1,6 @@
 """The command line on an installation of its own: run as ``bridge …`` would be, with what it prints and its status."""
 
 import base64
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from werkzeug.serving import make_server
 
 from bridge import cli
 from bridge.cli import compose
+from bridge.cli.demo import copy_examples
 from bridge.sandbox import seed
 from bridge.sandbox.app import create_app
 from bridge.sandbox.site import Site
@@ -90,7 +90,7 @@ class Installation:
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """An installation with the example rules, one account and one secret."""
     made = Installation(tmp_path / "home", tmp_path / "rules", tmp_path / "bridge.toml")
-    shutil.copytree(EXAMPLES, made.rules, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_examples(EXAMPLES, made.rules)
     made.configure()
     for name in ("BRIDGE_DATABASE_URL", "BRIDGE_REDIS_URL", "BRIDGE_EGRESS", "BRIDGE_AUTH_URL", "BRIDGE_ATLASSIAN_URL"):
         monkeypatch.delenv(name, raising=False)

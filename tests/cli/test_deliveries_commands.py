@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import journal
+from bridge.store import journal, registers
 from bridge.store.tables import deliveries
 from bridge.testing import Trial
 
@@ -51,9 +51,16 @@ def queued(trial: Trial) -> str:
     return trial.accept("page_published", {"page": {"id": 131076, "version": 1}})
 
 
+class Terminal(io.StringIO):
+    """What a person types, on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Let a person type this when asked."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    monkeypatch.setattr(sys, "stdin", Terminal(text))
 
 
 # ------------------------------------------------------------------------------------------------------------- list
@@ -150,7 +157,7 @@ def test_a_delivery_is_found_by_the_letters_that_people_copy(bridge: Any, done: 
 
 def test_show_as_json_is_one_object_with_the_entries(bridge: Any, done: str) -> None:
     shown = json.loads(bridge("deliveries", "show", "--json", done).out)
-    assert shown["result"] == '{"told": ["OPS-1"]}'
+    assert shown["result"] == {"told": ["OPS-1"]}
     assert [entry["n"] for entry in shown["entries"]] == list(range(1, len(shown["entries"]) + 1))
 
 
@@ -297,3 +304,43 @@ def test_a_command_that_is_not_there_names_the_nearest(bridge: Any) -> None:
     assert bridge("deliverys").status == 2
     assert "did you mean deliveries?" in bridge("deliverys").err
     assert bridge("deliveries", "decideee").status == 2
+
+
+def test_without_a_terminal_the_reason_has_to_be_given(bridge: Any, trial: Trial, dead: str) -> None:
+    said = bridge("deliveries", "replay", dead)
+    assert (said.status, "give --reason" in said.err) == (2, True)
+    assert trial.report(dead).state == "dead"
+
+
+def test_a_person_can_look_at_the_payload_and_at_what_was_asked_and_answered(
+    bridge: Any, trial: Trial, done: str
+) -> None:
+    said = bridge("deliveries", "show", done, "--bodies").out
+    assert '"approver"' in said
+    assert "step 3 request" in said
+    assert "was approved by" in said
+    removed = trial.store.commit(
+        lambda connection: connection.execute(sa.update(deliveries).values(payload=None)).rowcount
+    )
+    assert removed
+    assert "payload\n  removed" in bridge("deliveries", "show", done, "--bodies").out
+
+
+def test_a_delivery_that_a_pause_holds_says_so(bridge: Any, trial: Trial) -> None:
+    bridge("pause", "rule", "change_approved", "--reason", "network works", "--as", "mia")
+    trial.accept("change_approved", CHANGE)
+    assert "rule change_approved is paused by mia: network works" in bridge("deliveries", "list").out
+
+
+def test_cancel_by_rule_takes_only_what_can_be_cancelled(bridge: Any, done: str, dead: str) -> None:
+    said = bridge("deliveries", "cancel", "--rule", "change_approved", "--reason", "x")
+    assert (said.status, said.err) == (0, "")
+    assert said.lines == [f"{dead}  cancelled"]
+
+
+def test_the_text_of_a_rule_is_found_by_a_digest_of_the_log(bridge: Any, trial: Trial, done: str) -> None:
+    found = trial.rules.current().rules["change_approved"]
+    trial.store.commit(lambda connection: registers.keep_rule(connection, found.name, found.digest, found.texts, "mia"))
+    digest = found.digest.removeprefix("sha256:")[:12]
+    assert "def handle" in bridge("rules", "show", "change_approved", "--text", digest).out
+    assert bridge("rules", "show", "change_approved", "--text", "0000").status == 2

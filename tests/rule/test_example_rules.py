@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge import catalogue
+from bridge.cli.demo import EXAMPLES, copy_examples
 from bridge.errors import ActionRefused
 from bridge.rule import handler
 from bridge.rule.accept import judge
@@ -26,7 +27,7 @@ Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2] / "rules"
 ACCOUNTS = {"ops-bot": AccountFacts("ops-bot", "acme", frozenset({"jira", "confluence"}))}
 NOW = datetime(2026, 11, 2, 5, 1, tzinfo=UTC)
-CASES = sorted(ROOT.glob("payloads/*/*.json"))
+CASES = sorted(path for name in EXAMPLES for path in ROOT.glob(f"payloads/{name}/*.json"))
 
 
 def issue(key: str, category: str, summary: str = "A change") -> dict[str, Any]:
@@ -35,9 +36,11 @@ def issue(key: str, category: str, summary: str = "A change") -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def examples() -> RuleSet:
-    """The rules that come with the bridge."""
-    return load(ROOT, ACCOUNTS)
+def examples(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
+    """The rules that come with the bridge, without those an administrator has put beside them."""
+    place = tmp_path_factory.mktemp("examples")
+    copy_examples(ROOT, place)
+    return load(place, ACCOUNTS)
 
 
 @pytest.fixture

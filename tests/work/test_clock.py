@@ -186,7 +186,11 @@ def test_a_redis_that_is_away_at_the_start_is_waited_for_and_said_to_be_away_onc
 def _kept(store: Store) -> set[str]:
     with store.read() as connection:
         digests = set(connection.execute(sa.select(rule_version.c.digest)).scalars())
-        return {(registers.rule_texts(connection, digest) or {})["some_rule.py"] for digest in digests}
+        return {
+            text["some_rule.py"]
+            for digest in digests
+            for text in registers.rule_texts(connection, "some_rule", digest.removeprefix("sha256:"))
+        }
 
 
 def test_every_text_that_a_rule_ever_had_is_kept(
