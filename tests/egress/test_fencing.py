@@ -187,3 +187,45 @@ def test_deliveries_of_one_order_key_run_one_after_another(make_bench: Make) -> 
     assert bench.attempt(other).state == "done"
     bench.post("/finish", claim, ended="returned", result=None, error=None)
     assert bench.attempt(second).state == "done"
+
+
+def test_a_step_that_is_being_sent_again_cannot_be_sent_a_third_time_by_the_same_attempt(make_bench: Any) -> None:
+    bench = make_bench("[scope.jira]\nOPS = ['comment']", "return None")
+    delivery = bench.accept()
+    comment = ("POST", "/rest/api/3/issue/OPS-1/comment", {"body": {"type": "doc", "version": 1, "content": []}})
+    bench.fault("429", "addComment")
+    assert bench.call(bench.claim(delivery), 1, *comment).status_code == 409
+    bench.let_time_pass(delivery)
+    claim = bench.claim(delivery)
+    answers: list[int] = []
+
+    def fork(request: Any) -> Any:
+        # While the first request is under way, the handler asks for the same step from somewhere else.
+        answers.append(bench.call(claim, 1, *comment).status_code)
+        return bench.wire.pass_on(request)
+
+    bench.wire.play(fork, method="POST", path="/comment")
+    answers.append(bench.call(claim, 1, *comment).status_code)
+    assert answers[0] != 200, "what became of the first is not known yet"
+    assert bench.executed("addComment") == 1
+
+
+def test_two_requests_for_a_step_that_was_not_sent_do_not_both_leave(make_bench: Any) -> None:
+    bench = make_bench("[scope.jira]\nOPS = ['comment']", "return None")
+    delivery = bench.accept()
+    comment = ("POST", "/rest/api/3/issue/OPS-1/comment", {"body": {"type": "doc", "version": 1, "content": []}})
+    bench.fault("429", "addComment")
+    bench.call(bench.claim(delivery), 1, *comment)
+    bench.let_time_pass(delivery)
+    claim = bench.claim(delivery)
+    answers: list[int] = []
+
+    def fork(request: Any) -> Any:
+        # The policy of the first request asks where the issue is; meanwhile the second one goes all the way.
+        answers.append(bench.call(claim, 1, *comment).status_code)
+        return bench.wire.pass_on(request)
+
+    bench.wire.play(fork, method="GET", path="/issue/OPS-1")
+    answers.append(bench.call(claim, 1, *comment).status_code)
+    assert sorted(answers) == [200, 400]
+    assert bench.executed("addComment") == 1

@@ -471,3 +471,28 @@ def test_a_restart_of_the_machine_lets_it_settle_once_more(make_bench: Make) -> 
     [report] = bench.finish(delivery)
     assert report.state == "done"
     assert bench.texts("OPS-1") == ["once"]
+
+
+def test_a_page_that_an_earlier_delivery_made_is_not_taken_for_this_ones(make_bench: Make) -> None:
+    bench = make_bench(SCOPE, CASES["confluence.create-page"].handle)
+    assert bench.send(payload(bench)).state == "done"
+    bench.fault("reset-before", "createPage")
+    [report] = bench.finish(bench.accept(payload(bench)))
+    assert report.state == "dead", "the title is taken, and the site says so"
+    assert [entry.get("found") for entry in bench.entries(report.delivery, "step:outcome")] == [None]
+
+
+def test_a_draft_that_was_made_and_not_answered_is_made_once(make_bench: Make) -> None:
+    handle = """
+    space = next(p for p in event["pages"] if p["title"] == "Runbooks")["space"]
+    text = {"representation": "storage", "value": "x"}
+    body = {"spaceId": space, "status": "draft", "title": "A draft", "body": text}
+    context.confluence.request("POST", "/wiki/api/v2/pages", body=body)
+    """
+    bench = make_bench(SCOPE, handle)
+    space = _page(bench, "Runbooks").space
+    bench.fault("reset-after", "createPage")
+    sent = {"pages": [{"title": "Runbooks", "space": space}]}
+    [report] = bench.finish(bench.accept(sent))
+    assert report.state == "done", report.reason
+    assert sum(page.title == "A draft" for page in bench.site.pages.values()) == 1

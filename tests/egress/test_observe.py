@@ -121,3 +121,20 @@ def test_observed_steps_are_recalled_like_any_other(make_bench: Make, tmp_path: 
     report = bench.attempt(delivery)
     assert report.state == "done", report.reason
     assert len(bench.entries(delivery, "step:observed")) == 1
+
+
+def test_a_delivery_that_observed_goes_on_observing_when_its_rule_begins_to_act(make_bench: Make) -> None:
+    handle = """
+    made = context.jira.create("OPS", "Task", "x")["key"]
+    if not event["ready"]:
+        raise RuntimeError("not yet")
+    context.jira.comment("OPS-1", f"made {made}")
+    """
+    retry = "[retry]\nfailures = 3\n"
+    bench = make_bench(SCOPE + retry, handle)
+    report = bench.send({"ready": False})
+    assert report.state == "waiting"
+    bench.write(SCOPE.replace('"observe"', '"act"') + retry, handle.replace('not event["ready"]', "False"))
+    bench.let_time_pass(report.delivery)
+    assert bench.attempt(report.delivery).state == "done"
+    assert bench.wire.writes == [], "OPS-0 does not exist, so nothing may be said of it"

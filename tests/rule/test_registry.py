@@ -294,3 +294,28 @@ def test_without_any_good_set_nothing_is_pretended(rules: Write) -> None:
     rules(a_toml="HEAD" + STEP)
     clock.now += 2
     assert list(registry.current().rules) == ["a"]
+
+
+DEEP = "[scope.jira]\nOPS = ['comment']\n[[step]]\nverb = 'jira.comment'\nissue = 'OPS-1'\nbody = '{{ %s }}'\n"
+
+
+def test_an_expression_nested_too_deeply_is_a_mistake_and_ends_no_process(rules: Write) -> None:
+    (mistake,) = said(rules(a_toml="HEAD\n" + DEEP % ("(" * 200 + "issue" + ")" * 200)))
+    assert mistake.startswith("a.toml")
+
+
+def test_a_handler_nested_too_deeply_is_a_mistake_and_ends_no_process(rules: Write) -> None:
+    deep = "def handle(event, context):\n    return a" + ".b" * 3000 + "()\n"
+    found = said(rules(a_toml="HEAD\n[scope.jira]\nOPS=['read']", a_py=deep, b_toml="HEAD\nowner_ = 1" + STEP))
+    assert any(mistake.startswith("a.py") for mistake in found)
+    assert any(mistake.startswith("b.toml") for mistake in found), "the mistakes of other rules are told as well"
+
+
+def test_a_rule_that_is_a_link_to_nowhere_is_a_mistake_and_not_a_removed_rule(rules: Write) -> None:
+    root = rules(a_toml="HEAD" + STEP)
+    registry = Registry(root, None, every=0)
+    assert registry.current().get("a") is not None
+    (root / "a.toml").unlink()
+    (root / "a.toml").symlink_to(root / "gone.toml")
+    assert registry.current().get("a") is not None, "the last good set stays in force"
+    assert any("is no file" in str(mistake) for mistake in registry.mistakes)

@@ -191,3 +191,13 @@ def test_a_pause_set_again_keeps_the_newest_reason_and_both_entries(store: Store
         kinds = list(connection.execute(sa.text("SELECT person FROM journal ORDER BY id")).scalars())
     assert (found.person, found.reason) == ("jonas", "jonas says so")
     assert kinds == ["mia", "jonas"]
+
+
+def test_stale_offers_are_found_page_by_page_so_that_none_hides_another(store: Store) -> None:
+    accepted = [accept(store) for _ in range(5)]
+    store.commit(lambda connection: offers.mark(connection, store, [Offer(each, "rule", 1) for each in accepted]))
+    found: list[str] = []
+    with store.read() as connection:
+        while page := offers.stale(connection, store, 0, 2, found[-1] if found else ""):
+            found += [offer.delivery for offer in page]
+    assert found == sorted(accepted)
