@@ -24,7 +24,7 @@ def settings() -> Settings:
 
 def registry(known: Settings) -> Registry:
     """Return the rules, read when first asked for."""
-    return Registry(known.rules, facts(known.accounts))
+    return Registry(known.rules, facts(known.accounts)).primed()
 
 
 def readable(known: Settings) -> Registry:

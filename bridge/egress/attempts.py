@@ -31,7 +31,7 @@ LEASE = 10.0
 LONGEST_BACKOFF = 3600.0
 FEW_CRASHES = 2
 LONGEST_LOG = 4000
-EXCHANGE_SECONDS = 20.0
+EXCHANGE_SECONDS = 8.0
 LOGS_PER_DELIVERY = 1000
 ENDINGS = ("returned", "raised", "failed", "timed_out", "unfit", "handed_back")
 
@@ -140,6 +140,8 @@ class Attempts:
         """End a delivery whose rule was removed, once it was away for a while: files may just be in exchange."""
         since = self._missing.setdefault(found.rule, time.monotonic())
         if time.monotonic() - since < EXCHANGE_SECONDS:
+            if found.state is not State.RUNNING:
+                deliveries.postpone(connection, self._store, found.id, EXCHANGE_SECONDS / 4)
             return Stop("rules", f"there is no rule {found.rule} at the moment")
         why = f"rule {found.rule} was removed"
         _end_now(connection, self._store, found, why, blocks=False)

@@ -64,7 +64,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         except StoreUnavailable as error:
             # It may come back; until then every webhook is answered 503 and /readyz says why.
             _log.error("started without a usable database: %s", error)
-        return create_app(self._settings, store, Registry(self._settings.rules, self._accounts))
+        return create_app(self._settings, store, Registry(self._settings.rules, self._accounts).primed())
 
 
 def options(settings: Settings) -> dict[str, Any]:

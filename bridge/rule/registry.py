@@ -16,6 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -162,6 +163,12 @@ class Registry:
             if self._good is None:
                 raise RuleInvalid(self.mistakes)
             return self._good
+
+    def primed(self) -> "Registry":
+        """Read the rules now, so that what is good at the start of a process is what stays in force; return itself."""
+        with suppress(RuleInvalid):
+            self.current()
+        return self
 
     def _look(self) -> None:
         seen = _signature(self._root)

@@ -264,6 +264,15 @@ def begin(
     return attempt
 
 
+def postpone(connection: sa.Connection, store: Store, delivery: str, seconds: float) -> None:
+    """Have a queued or waiting delivery, whose row is locked, offered again in ``seconds``; its state stays."""
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery)
+        .values(offered_at=None, not_before=store.now(connection) + seconds, boot=store.boot)
+    )
+
+
 def renew(connection: sa.Connection, store: Store, delivery: str, attempt: int, lease: float) -> None:
     """Extend an attempt's lease. Raises ``Fenced`` if it no longer holds the delivery."""
     held = connection.execute(

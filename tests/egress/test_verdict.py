@@ -170,6 +170,7 @@ def test_a_rule_whose_files_are_being_exchanged_keeps_its_deliveries(make_bench:
     assert bench.client.post("/claim", json={"delivery": waiting, "worker": "w"}).json()["stop"] == "rules"
     bench.write(SCOPE, "return None")
     bench.let_time_pass(running)
+    bench.let_time_pass(waiting)
     assert [bench.attempt(delivery).state for delivery in (waiting, running)] == ["done", "done"]
 
 

@@ -57,7 +57,8 @@ def test_a_new_step_obeys_the_newest_scope(installation: "Installation") -> None
 def test_the_waiting_deliveries_of_a_removed_rule_end_as_dead_with_that_reason(installation: "Installation") -> None:
     delivery = _waiting(installation, "is_removed", "never said")
     installation.remove_rule("is_removed")
-    found = installation.wait_for_state(delivery, State.DEAD)
+    # Files may just be in exchange, so a rule has to be away for some seconds.
+    found = installation.wait_for_state(delivery, State.DEAD, 60)
     assert found.reason == "rule is_removed was removed"
     assert installation.kinds(delivery)[-1] == "delivery:dead"
     answer = installation.until(
