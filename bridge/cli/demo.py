@@ -36,6 +36,7 @@ from bridge.store import Store, deliveries, journal, schema
 from bridge.store.deliveries import UNFINISHED
 
 EXAMPLES = ("change_approved", "page_published", "incident_follow_up", "stale_page_review")
+MARK = ".made-by-the-demo"  # what bears it may be removed by the next demo
 PATIENCE = 60.0
 LOOK = 0.1
 ACCEPTED = (200, 202)
@@ -175,13 +176,14 @@ def _stage(home: Path) -> Iterator[Stage]:
 
 def _lay_out(home: Path) -> tuple[dict[str, str], str, str]:
     """Write the demo's bridge.toml and tokens, new each time, and return the environment and the two addresses."""
-    if home.exists() and not (home / "bridge.toml").exists():
+    if home.exists() and not (home / MARK).exists():
         raise DemoFailed(f"{home} exists and is not a demo's: give another --home")
     source = Path("rules").absolute()
     if not all((source / f"{name}.toml").is_file() for name in EXAMPLES):
         raise DemoFailed(f"the example rules are not in {source}: run the demo at the root of the repository")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, mode=0o700)
+    (home / MARK).touch()
     # A copy of the examples: rules of your own belong to another site and account than the demo has.
     rules = home / "rules"
     copy_examples(source, rules)
@@ -215,9 +217,6 @@ def _lay_out(home: Path) -> tuple[dict[str, str], str, str]:
     # A proxy of the company's has nothing to do with what stays on this machine.
     environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
     environment |= {f"DEMO_{product.upper()}_TOKEN": token for product, token in tokens.items()}
-    for name in ("BRIDGE_DATABASE_URL", "BRIDGE_REDIS_URL"):
-        if os.environ.get(name):
-            environment[name] = os.environ[name]
     exports = {name: value for name, value in environment.items() if name.startswith(("BRIDGE_", "DEMO_"))}
     settings = home / "demo.env"
     settings.touch(mode=0o600)

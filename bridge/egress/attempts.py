@@ -96,6 +96,8 @@ class Attempts:
         Raises ``Stop`` if it cannot be had now (somebody else has it, it waits, it is paused), ``StoreUnavailable``.
         """
         rules = self._rules()
+        for name in [name for name in self._missing if name in rules]:
+            self._missing.pop(name, None)
 
         def work(connection: sa.Connection) -> tuple[Delivery, Rule, int] | Stop:
             # What ends a claim is returned, not raised: a crashed or ruleless delivery is moved in this very commit.
@@ -108,7 +110,6 @@ class Attempts:
             rule = rules.get(found.rule)
             if rule is None:
                 return self._without_rule(connection, found)
-            self._missing.pop(found.rule, None)
             return self._begin(connection, found, rule, worker)
 
         claimed = self._store.commit(work, key=delivery)
@@ -333,9 +334,11 @@ def _passed_over(entries: list[dict[str, Any]], round_: int, steps: int | None) 
         recorded.setdefault(entry["step"], []).append(entry)
     for step, of_step in sorted(recorded.items()):
         record = recall.weigh(of_step, round_)
-        if record.sent is not None:
+        if record.sent is not None and not record.unsent:
             return f"step {step} ({record.sent['verb']}) has no outcome yet, and the handler returned without it"
-        if steps is not None and step > steps and record.first is not None:
+        # A read proves nothing, and after a replay a person has asked for another outcome.
+        made = record.closed is not None and record.closed["kind"] == Kind.OUTCOME and record.closed["round"] == round_
+        if steps is not None and step > steps and made and record.first is not None:
             named = f"{record.first['method']} {record.first['path']}"
             return f"step {step} diverged: recorded {named}, now the handler returned after {steps} steps"
     return None

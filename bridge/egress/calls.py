@@ -116,7 +116,31 @@ class Calls:
             found = self._settled(held, call, ruling, record.sent, record.first or record.sent)
             if found is not None:
                 return self._close(held, place, ruling, SiteAnswer(200, found.body), found=True)
+        if record.first is None and ruling.write and ruling.refusal is None:
+            self._not_made_further_on(held, call)
         return self._do(held, place, call, ruling, again=record.sent is not None)
+
+    def _not_made_further_on(self, held: Held, call: Call) -> None:
+        """Park a write that a later step of this run is recorded to have made: the rule now makes fewer calls."""
+        with self._store.read() as connection:
+            run = journal.steps(connection, held.delivery.id, held.delivery.run)
+            later: dict[int, list[dict[str, Any]]] = {}
+            for entry in run:
+                if entry["step"] > call.step:
+                    later.setdefault(entry["step"], []).append(entry)
+            for step, entries in later.items():
+                record = recall.weigh(entries, held.delivery.round)
+                if record.first is None or (record.closed is None and record.sent is None):
+                    continue
+                place = Step(held.delivery.id, held.delivery.run, held.delivery.round, step)
+                kept = answers.newest(connection, place, REQUEST)
+                same = recall.difference({**record.first, "label": call.label}, call.asked, call.label, kept)
+                if same is None and kept is not None and kept.body == recall.envelope(call.asked):
+                    found = f"step {call.step} diverged: it asks for what step {step} is recorded to have done"
+                    break
+            else:
+                return
+        self._attempts.park(held, found, step=call.step)
 
     def _do(self, held: Held, place: Step, call: Call, ruling: Ruling, *, again: bool) -> Done:
         if ruling.refusal is not None or ruling.operation is None:
@@ -263,7 +287,10 @@ class Calls:
             "ms": ms,
         }
 
-        def work(connection: sa.Connection) -> None:
+        def work(connection: sa.Connection) -> bool:
+            if found and _without_mark(ruling) and journal.is_taken(connection, ruling.name, ruling.target, members):
+                # Another step in doubt has found the same effect a moment ago: one of the two was not made.
+                return False
             digest = answers.keep(connection, place, ANSWER, body)
             journal.append_fenced(
                 connection,
@@ -274,16 +301,20 @@ class Calls:
                 answer=digest,
                 **members,
             )
+            return True
 
         def late(connection: sa.Connection) -> None:
             if journal.append_late_outcome(connection, place.delivery, held.attempt, place.step, **members):
                 answers.keep(connection, place, ANSWER, body)
 
         try:
-            self._store.commit(work, key=place.delivery)
+            kept = self._store.commit(work, key=place.delivery)
         except Fenced:
             self._store.commit(late, key=place.delivery)
             raise
+        if not kept:
+            why = f"step {place.step} ({ruling.name}): what was found is another step's, found at the same time"
+            self._attempts.park(held, why, step=place.step)
         return done
 
     # ------------------------------------------------------------------------------------------------ in doubt
@@ -396,6 +427,11 @@ class Calls:
             )
 
         self._store.commit(work, key=place.delivery)
+
+
+def _without_mark(ruling: Ruling) -> bool:
+    """Tell whether what is found is known by its looks only, so that two steps could find the same."""
+    return ruling.verb is not None and ruling.verb.in_doubt in {"state", "natural-key"} and ruling.verb.marker is None
 
 
 def _record(done: Done) -> bytes:

@@ -261,6 +261,14 @@ def observed(connection: sa.Connection, delivery: str, run: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def is_taken(connection: sa.Connection, verb: str, target: str, members: Mapping[str, object]) -> bool:
+    """Tell whether another outcome names the same reference; what asks so next waits for this commit."""
+    if connection.dialect.name == "postgresql":
+        name = f"found\n{verb}\n{target}"
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    return str(members.get("ref")) in references(connection, verb, target)
+
+
 def writes(connection: sa.Connection, delivery: str, run: int, *, besides: int = 0) -> int:
     """Count the steps of a run that wrote or, observed, would have written, all but the step ``besides``."""
     query = sa.select(sa.func.count(sa.distinct(journal.c.step))).where(

@@ -99,13 +99,14 @@ def missing_guards(store: Store) -> list[str]:
         query = _POSTGRESQL_TRIGGERS
     with store.read() as connection:
         rows = connection.execute(sa.text(query)).all()
-    return sorted(wanted - {row.name for row in rows if row.place in GUARDED and _refuses(str(row.body))})
+    found = {row.name for row in rows if row.place in GUARDED and _refuses(row.name, row.head, row.body)}
+    return sorted(wanted - found)
 
 
-_SQLITE_TRIGGERS = "SELECT name, tbl_name AS place, sql AS body FROM sqlite_master WHERE type = 'trigger'"
+_SQLITE_TRIGGERS = "SELECT name, tbl_name AS place, sql AS head, sql AS body FROM sqlite_master WHERE type = 'trigger'"
 # Enabled ("origin" or "always"), without a condition, and with the body of the function it calls.
 _POSTGRESQL_TRIGGERS = """
-SELECT t.tgname AS name, c.relname AS place, p.prosrc AS body
+SELECT t.tgname AS name, c.relname AS place, pg_get_triggerdef(t.oid) AS head, p.prosrc AS body
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgqual IS NULL
 """
@@ -115,6 +116,16 @@ _REFUSAL = re.compile(
 )
 
 
-def _refuses(body: str) -> bool:
-    """Tell whether a trigger does nothing but refuse: one that was replaced by a look-alike guards nothing."""
-    return _REFUSAL.fullmatch(" ".join(body.split())) is not None
+# What a trigger of each name has to stand before; PostgreSQL writes its own definition in this order.
+_BEFORE = {
+    "no_update": "BEFORE UPDATE ON",
+    "no_delete": "BEFORE DELETE ON",
+    "no_change": "BEFORE DELETE OR UPDATE ON",
+    "no_truncate": "BEFORE TRUNCATE ON",
+}
+
+
+def _refuses(name: str, head: str, body: str) -> bool:
+    """Tell whether a trigger does nothing but refuse what its name says: a look-alike guards nothing."""
+    before = _BEFORE.get(name.partition("_")[2], "no such guard")
+    return before in " ".join(head.split()) and _REFUSAL.fullmatch(" ".join(body.split())) is not None

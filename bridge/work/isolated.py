@@ -18,12 +18,13 @@ from bridge.errors import Stop
 from bridge.rule.door import Claim, Door
 from bridge.rule.registry import Registry
 from bridge.work import run
-from bridge.work.lease import HANDED_BACK, Lease, Stoppable
+from bridge.work.lease import HANDED_BACK, LOST, Lease, Stoppable
 from bridge.work.supervisor import child_environment, die_with_parent, leave
 
 log = logging.getLogger(__name__)
 
 FLAG = "--isolated"
+LOST_STATUS = 76  # EX_PROTOCOL of sysexits(3): egress was lost, so the lease runs out and nobody is to blame
 
 
 class Isolation:
@@ -44,6 +45,11 @@ class Isolation:
             status = process.wait()
         if child.killed:
             return "killed"
+        if status == LOST_STATUS:
+            return LOST
+        if child.told and status != 0:
+            # The order came before the process could take it; nothing of the rule had run.
+            return _reported(lambda: Door(client, claim).finish("handed_back", error="the worker is stopping"))
         # A process that ended well has reported, unless the handler ended it: a status says nothing about that, so
         # egress is asked. It refuses a second report of an attempt that ended.
         why = f"the handler's process {_told(status)}"
@@ -55,17 +61,26 @@ class Isolation:
         return ended
 
 
+def _reported(finish: Callable[[], str]) -> str:
+    try:
+        return finish()
+    except Stop as stop:
+        return stop.state
+
+
 class _Child:
     """A process that can be asked to hand its attempt back, and killed for any other reason."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self.killed = False
+        self.told = False
 
     def stop(self, stop: Stop) -> None:
         if self._process.poll() is not None:
             return
         if stop.state == HANDED_BACK:
+            self.told = True
             self._process.terminate()
         else:
             self.killed = True
@@ -132,8 +147,8 @@ def serve(client_factory: Callable[[], httpx.Client], rules: Registry, claim: IO
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: told.order())
     try:
-        run.conduct(client_factory(), Claim.read(json.loads(claim.read())), rules, told)
-        status = 0
+        ended = run.conduct(client_factory(), Claim.read(json.loads(claim.read())), rules, told)
+        status = LOST_STATUS if ended == LOST else 0
     except BaseException:
         log.exception("isolated.failed")
         status = 1

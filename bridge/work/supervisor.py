@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PARENT = "BRIDGE_WORKER_PARENT"
 PULSE = "BRIDGE_WORKER_PULSE"
+LATE_SECONDS = 5.0
 SILENT_SECONDS = 30.0  # after which a process is taken for hung; its own loop comes round every second or two
 RESTART = 75  # EX_TEMPFAIL of sysexits(3): a process that gives way to a new one, because a thread of it is stuck.
 GRACE_SECONDS = 25.0
@@ -100,6 +101,7 @@ class _Place:
     process: "subprocess.Popen[bytes] | None" = None
     pulse: int = -1
     heard: float | None = None
+    looked: float = 0.0
     began: float = 0.0
     due: float = 0.0
     delay: float = FIRST_DELAY
@@ -163,7 +165,7 @@ class Supervisor:
             environment = {**child_environment(), PULSE: str(theirs)}
             place.process = subprocess.Popen(self._command, env=environment, pass_fds=[theirs])  # noqa: S603 - our own
             os.close(theirs)
-            place.began, place.heard = now, None
+            place.began, place.heard, place.looked = now, None, now
             log.info("worker.started process=%d pid=%d", place.number, place.process.pid)
 
     def _listen(self, place: _Place, process: "subprocess.Popen[bytes]", now: float) -> None:
@@ -172,12 +174,14 @@ class Supervisor:
             heard = os.read(place.pulse, 4096)
         except BlockingIOError:
             heard = b""
-        if heard:
+        if heard or (place.heard is not None and now - place.looked > LATE_SECONDS):
+            # If this very process was stopped for a while, its children's silence says nothing.
             place.heard = now
         elif place.heard is not None and now - place.heard > self._silent:
             log.error("worker.hung process=%d pid=%d silent=%.0fs", place.number, process.pid, now - place.heard)
             place.heard = now
             process.kill()
+        place.looked = now
 
     def _end(self) -> None:
         running = [place.process for place in self._places if place.process is not None]

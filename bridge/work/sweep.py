@@ -28,6 +28,7 @@ EPOCH = "bridge:epoch"
 STALE_SECONDS = 30.0
 ADRIFT_SECONDS = 10.0
 BATCH = 200
+LONGEST_LOOK_SECONDS = 10.0  # between two looks at all offers, which cost something on a long queue
 _OVER = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
 
 
@@ -50,6 +51,7 @@ class Sweep:
         self._stale_seconds = stale_seconds
         self._adrift_seconds = adrift_seconds
         self._clock = clock
+        self._look_again_at = 0.0
         # Since when a name is out of place at every look: on no list though queued, or taken and not begun.
         self._adrift: dict[str, float] = {}
         self._before: dict[str, float] = {}
@@ -83,20 +85,21 @@ class Sweep:
         return count
 
     def _dropped(self, keys: list[str]) -> int:
-        lost: list[str] = []
-        after = ""
+        if self._clock() < self._look_again_at:
+            return 0
+        self._look_again_at = self._clock() + min(self._stale_seconds / 3, LONGEST_LOOK_SECONDS)
+        count, after = 0, ""
         # All of them: those that wait in a long queue must not hide one that was dropped behind them.
         while True:
             with self._store.read() as connection:
                 found = offers.stale(connection, self._store, self._stale_seconds, BATCH, after)
             if not found:
                 break
-            lost += [offer.delivery for offer, gone in zip(found, self._gone(found, keys), strict=True) if gone]
             after = found[-1].delivery
-        if not lost:
-            return 0
-        count = self._store.commit(lambda connection: offers.withdraw(connection, ids=lost))
-        log.warning("sweep.dropped offers_withdrawn=%d first=%s", count, lost[0])
+            lost = [offer.delivery for offer, gone in zip(found, self._gone(found, keys), strict=True) if gone]
+            if lost:
+                count += self._store.commit(lambda connection, lost=lost: offers.withdraw(connection, ids=lost))  # type: ignore[misc]
+                log.warning("sweep.dropped offers_withdrawn=%d first=%s", len(lost), lost[0])
         return count
 
     def _gone(self, found: list[Offer], keys: list[str]) -> Iterable[bool]:
