@@ -312,3 +312,51 @@ def test_an_answer_that_was_removed_parks_instead_of_asking_again(make_bench: Ma
     assert report.state == "parked"
     assert "was removed" in report.reason
     assert bench.texts("OPS-1") == ["x"]
+
+
+def test_a_rule_that_was_mended_to_read_less_is_done(make_bench: Make, note: Any) -> None:
+    bench = make_bench(
+        RETRY,
+        FIRST
+        + """
+context.jira.issue("OPS-1")
+if first:
+    context.jira.issue("OPS-2")
+    raise RuntimeError("x")
+return "mended"
+""",
+    )
+    assert again(bench, bench.send(note).delivery).state == "done"
+
+
+def test_a_write_that_moved_to_an_earlier_step_is_not_made_twice_after_a_replay(make_bench: Make) -> None:
+    scope = '[scope.jira]\nOPS = ["comment"]\n'
+    both = """
+    try:
+        context.jira.comment("CHG-1", "not allowed")
+    except Exception:
+        pass
+    context.jira.comment("OPS-1", "allowed")
+    """
+    bench = make_bench(scope, both)
+    report = bench.send()
+    assert report.state == "dead"
+    bench.write(scope, 'context.jira.comment("OPS-1", "allowed")')
+    bench.replay(report.delivery)
+    assert bench.attempt(report.delivery).state == "parked"
+    assert bench.texts("OPS-1") == ["allowed"]
+
+
+def test_a_fallback_that_is_no_longer_needed_after_a_replay_does_not_park(make_bench: Make) -> None:
+    handle = """
+    try:
+        context.jira.comment("CHG-1", "first choice")
+    except Exception:
+        context.jira.comment("OPS-1", "fallback")
+    """
+    bench = make_bench('[scope.jira]\nOPS = ["comment"]\n', handle)
+    report = bench.send()
+    assert report.state == "dead"
+    bench.write('[scope.jira]\nOPS = ["comment"]\nCHG = ["comment"]\n', handle)
+    bench.replay(report.delivery)
+    assert bench.attempt(report.delivery).state == "done"

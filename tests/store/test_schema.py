@@ -159,3 +159,21 @@ def test_the_journal_survives_an_upgrade_that_is_run_again(store: Store) -> None
     schema.upgrade(store)
     with store.read() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM journal")).scalar_one() == 1
+
+
+def test_a_guard_against_another_change_than_it_is_named_for_is_no_guard(store: Store) -> None:
+    if store.sqlite:
+        execute(store, "DROP TRIGGER journal_no_update")
+        execute(
+            store,
+            "CREATE TRIGGER journal_no_update BEFORE DELETE ON journal "
+            "BEGIN SELECT RAISE(ABORT, 'the journal takes only new entries'); END",
+        )
+    else:
+        execute(store, "DROP TRIGGER journal_no_change ON journal")
+        execute(
+            store,
+            "CREATE TRIGGER journal_no_change BEFORE TRUNCATE ON journal "
+            "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()",
+        )
+    assert schema.missing_guards(store) == ["journal_no_update" if store.sqlite else "journal_no_change"]
