@@ -329,15 +329,11 @@ def _text(result: Any) -> str | None:
 
 def _passed_over(entries: list[dict[str, Any]], round_: int, steps: int | None) -> str | None:
     """Return why a handler that returned did not do what an earlier attempt is recorded to have begun."""
-    recorded: dict[int, list[dict[str, Any]]] = {}
-    for entry in entries:
-        recorded.setdefault(entry["step"], []).append(entry)
-    for step, of_step in sorted(recorded.items()):
-        record = recall.weigh(of_step, round_)
-        if record.sent is not None and not record.unsent:
+    for step, record in recall.by_step(entries, round_).items():
+        if record.in_doubt and record.sent is not None:
             return f"step {step} ({record.sent['verb']}) has no outcome yet, and the handler returned without it"
         # A read proves nothing, and after a replay a person has asked for another outcome.
-        made = record.closed is not None and record.closed["kind"] == Kind.OUTCOME and record.closed["round"] == round_
+        made = record.made and record.closed is not None and record.closed["round"] == round_
         if steps is not None and step > steps and made and record.first is not None:
             named = f"{record.first['method']} {record.first['path']}"
             return f"step {step} diverged: recorded {named}, now the handler returned after {steps} steps"

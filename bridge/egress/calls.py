@@ -100,7 +100,6 @@ class Calls:
 
     def _decide(self, held: Held, place: Step, call: Call, record: recall.Record, kept: answers.Kept | None) -> Done:
         places = Places(lambda operation, path, query: self._look(held, operation, path, query))
-        in_doubt = record.sent is not None and not record.unsent
         if record.sent is not None and kept is not None:
             # A label forgives another body, but it is the recorded one that would be sent, so that one is judged.
             recorded = json.loads(kept.body)
@@ -108,15 +107,15 @@ class Calls:
         try:
             ruling = policy.judge(call.asked, self._bounds(held, call.step), places)
         except Unseen as error:
-            if in_doubt:
+            if record.in_doubt:
                 self._attempts.park(held, f"step {call.step} is in doubt, and {error}", step=call.step)
             return self._unseen(held, place, call, error)
-        if in_doubt and record.sent is not None:
+        if record.in_doubt and record.sent is not None:
             # First what was done, then what may be done: the scope may have been narrowed since it was sent.
             found = self._settled(held, call, ruling, record.sent, record.first or record.sent)
             if found is not None:
                 return self._close(held, place, ruling, SiteAnswer(200, found.body), found=True)
-        if record.first is None and ruling.write and ruling.refusal is None:
+        if held.attempt > 1 and record.first is None and ruling.write and ruling.refusal is None:
             self._not_made_further_on(held, call)
         return self._do(held, place, call, ruling, again=record.sent is not None)
 
@@ -124,23 +123,19 @@ class Calls:
         """Park a write that a later step of this run is recorded to have made: the rule now makes fewer calls."""
         with self._store.read() as connection:
             run = journal.steps(connection, held.delivery.id, held.delivery.run)
-            later: dict[int, list[dict[str, Any]]] = {}
-            for entry in run:
-                if entry["step"] > call.step:
-                    later.setdefault(entry["step"], []).append(entry)
-            for step, entries in later.items():
-                record = recall.weigh(entries, held.delivery.round)
-                if record.first is None or (record.closed is None and record.sent is None):
+            for step, record in recall.by_step(run, held.delivery.round).items():
+                if step <= call.step or record.first is None or not (record.made or record.in_doubt):
                     continue
                 place = Step(held.delivery.id, held.delivery.run, held.delivery.round, step)
                 kept = answers.newest(connection, place, REQUEST)
-                same = recall.difference({**record.first, "label": call.label}, call.asked, call.label, kept)
-                if same is None and kept is not None and kept.body == recall.envelope(call.asked):
-                    found = f"step {call.step} diverged: it asks for what step {step} is recorded to have done"
+                if recall.difference(record.first, call.asked, record.first.get("label"), kept) is None and (
+                    kept is not None and kept.body == recall.envelope(call.asked)
+                ):
+                    why = f"step {call.step} diverged: it asks for what step {step} is recorded to have asked for"
                     break
             else:
                 return
-        self._attempts.park(held, found, step=call.step)
+        self._attempts.park(held, why, step=call.step)
 
     def _do(self, held: Held, place: Step, call: Call, ruling: Ruling, *, again: bool) -> Done:
         if ruling.refusal is not None or ruling.operation is None:

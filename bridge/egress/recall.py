@@ -29,6 +29,16 @@ class Record:
     sent: dict[str, Any] | None = None
     unsent: bool = False
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a write left and nobody knows what became of it."""
+        return self.sent is not None and not self.unsent
+
+    @property
+    def made(self) -> bool:
+        """Whether a write is recorded to have been made."""
+        return self.closed is not None and self.closed["kind"] == Kind.OUTCOME and self.closed["outcome"] == "done"
+
 
 def weigh(entries: Sequence[dict[str, Any]], round_: int) -> Record:
     """Weigh a step's entries in the delivery's present round.
@@ -52,6 +62,14 @@ def weigh(entries: Sequence[dict[str, Any]], round_: int) -> Record:
     if closed is not None and closed["outcome"] not in _MADE and closed["round"] != round_:
         return Record()
     return Record(first, closed, sent, unsent)
+
+
+def by_step(entries: Sequence[dict[str, Any]], round_: int) -> dict[int, Record]:
+    """Weigh all steps of a run, in their order."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for entry in entries:
+        found.setdefault(entry["step"], []).append(entry)
+    return {step: weigh(of_step, round_) for step, of_step in sorted(found.items())}
 
 
 def envelope(asked: Asked) -> bytes:
