@@ -273,22 +273,21 @@ def test_no_lease_is_renewed_after_its_attempt(
     assert egress.bodies("/renew") == []
 
 
-def test_an_attempt_that_lost_its_lease_is_stopped_at_its_next_call(
-    egress: Any, attempt: Attempt, write_rule: Write, accept: Accept, client: httpx.Client, until: Callable[..., None]
+def test_an_attempt_that_lost_its_lease_is_stopped_at_one_of_its_next_calls(
+    egress: Any, attempt: Attempt, write_rule: Write, accept: Accept, client: httpx.Client
 ) -> None:
-    write_rule("some_rule", f"{COMMENT}\n{COMMENT}")
+    goes_on = "import time\nwhile True:\n    context.log('still here')\n    time.sleep(0.05)\n"
+    write_rule("some_rule", f"{COMMENT}\n{goes_on}", timeout="20s")
     delivery = accept(egress.store, "some_rule")
     egress.lease = 0.3
 
     def frozen_for_too_long(_call: dict[str, Any]) -> None:
         egress.store.commit(lambda connection: connection.exec_driver_sql("UPDATE deliveries SET lease_until = 0"))
         assert run.claimed(client, delivery, "worker-2") is not None
-        seen = len(egress.bodies("/renew"))
-        until(lambda: len(egress.bodies("/renew")) > seen)
 
     egress.on_call = frozen_for_too_long
+    # This egress takes every line of log, so only the renewal that was refused can have ended the loop.
     assert attempt(delivery) == "fenced"
-    assert len(egress.bodies("/call")) == 1
 
 
 def test_a_handler_that_takes_too_long_is_ended_through_egress_while_it_still_runs(
