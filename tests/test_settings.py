@@ -169,3 +169,94 @@ def test_a_long_home_gets_a_short_socket_path(tmp_path: Path) -> None:
     known = settings.read({"BRIDGE_HOME": str(tmp_path / ("h" * 120))})
     assert len(str(known.redis_socket)) < 100
     assert known.redis_socket == settings.read({"BRIDGE_HOME": str(tmp_path / ("h" * 120))}).redis_socket
+
+
+# ------------------------------------------------------------------------------------------------------- credentials
+
+TOKEN_LINE = 'token = "env:OPS_BOT_TOKEN"'
+CLIENT = 'client_id = "a1b2"\nclient_secret = "env:OPS_BOT_SECRET"'
+
+
+def jira(tmp_path: Path, lines: str, after: str = "") -> settings.Credential:
+    """Return Jira's credential of a configuration with other lines in the place of its token's."""
+    return read(tmp_path, GOOD.replace(TOKEN_LINE, lines) + after).accounts["ops-bot"].credentials["jira"]
+
+
+def test_an_oauth_client_may_stand_in_the_place_of_a_token(tmp_path: Path) -> None:
+    found = jira(tmp_path, CLIENT)
+    assert (found.client_id, found.secret, found.kind) == ("a1b2", Reference("env:OPS_BOT_SECRET"), "client secret")
+    assert jira(tmp_path, TOKEN_LINE).client_id is None
+    assert jira(tmp_path, CLIENT.replace("a1b2", "env:OPS_BOT_ID")).client_id == "env:OPS_BOT_ID"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "",
+        'client_id = "a1b2"',
+        'client_secret = "env:OPS_BOT_SECRET"',
+        f"{TOKEN_LINE}\n{CLIENT}",
+        f'{TOKEN_LINE}\nclient_id = "a1b2"',
+    ],
+)
+def test_a_credential_is_either_a_token_or_a_client(tmp_path: Path, lines: str) -> None:
+    (found,) = mistakes(tmp_path, GOOD.replace(TOKEN_LINE, lines))
+    assert found == "bridge.toml: account.ops-bot.jira.token: wants either token, or client_id and client_secret"
+
+
+def test_the_credential_before_has_its_own_end_and_by_default_the_same_scopes(tmp_path: Path) -> None:
+    before = 'previous = { token = "env:OLD", expires = 2026-12-31 }'
+    found = jira(tmp_path, TOKEN_LINE, before)
+    assert [which for which, _ in found.both()] == ["current", "previous"]
+    assert found.previous is not None
+    assert (found.previous.secret, str(found.previous.expires)) == (Reference("env:OLD"), "2026-12-31")
+    assert found.previous.scopes == {"read:jira-work"}
+    other = jira(tmp_path, CLIENT, before.replace("expires = 2026-12-31", 'scopes = ["write:jira-work"]'))
+    assert other.previous is not None
+    assert (other.previous.kind, set(other.previous.scopes)) == ("token", {"write:jira-work"})
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ('previous = "env:OLD"', "account.ops-bot.jira.previous: wants a table"),
+        ("previous = {}", "account.ops-bot.jira.previous.token: wants either token"),
+        ('previous = { token = "env:OLD", expires = "soon" }', "previous.expires: wants a date without quotes"),
+        ('previous = { tokn = "env:OLD" }', "previous.tokn: is not a setting; did you mean token?"),
+        (
+            'previous = { token = "env:OLD", previous = { token = "env:OLDER" } }',
+            "previous.previous: is not a setting",
+        ),
+    ],
+)
+def test_a_mistake_in_the_credential_before_is_named_by_its_place(tmp_path: Path, before: str, said: str) -> None:
+    assert said in "\n".join(mistakes(tmp_path, GOOD + before))
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        (GOOD.replace(TOKEN_LINE, f'client_id = "a1b2"\nclient_secret = "{TOKEN}"'), "jira.client_secret"),
+        (GOOD + f'previous = {{ token = "{TOKEN}" }}', "jira.previous.token"),
+        (GOOD + f'previous = {{ client_id = "a", client_secret = "{TOKEN}" }}', "jira.previous.client_secret"),
+        (GOOD + f'wrong = 1\nprevious = {{ token = "{TOKEN}" }}', "jira.previous.token"),
+    ],
+)
+def test_a_secret_in_clear_text_is_refused_wherever_it_stands(tmp_path: Path, config: str, place: str) -> None:
+    found = "\n".join(mistakes(tmp_path, config))
+    assert f"account.ops-bot.{place}: a secret must not stand in this file" in found
+    assert TOKEN not in found
+
+
+def test_a_secret_does_not_show_when_a_credential_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_BOT_SECRET", TOKEN)
+    found = jira(tmp_path, CLIENT)
+    assert found.secret.open() == TOKEN
+    assert TOKEN not in repr(found)
+
+
+def test_the_spool_is_as_large_as_it_is_told(tmp_path: Path) -> None:
+    known = read(tmp_path, GOOD + "[egress]\nlargest_file = 1048576\nlargest_spool = 2097152\nspool_days = 7")
+    assert (known.largest_file, known.largest_spool, known.spool_days) == (1048576, 2097152, 7)
+    (found,) = mistakes(tmp_path, GOOD + "[egress]\nlargest_file = 10")
+    assert "egress.largest_file" in found

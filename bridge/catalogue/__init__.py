@@ -1,8 +1,8 @@
 """The catalogue: what Atlassian's REST APIs offer, and the verbs by which a rule's scope grants it.
 
-``operations.csv`` holds facts and ``verbs.toml`` decisions; everything here is a pure question to the two. A request
-goes ``match`` (which operation is this?), then ``infer`` (which verbs does it need, or why can none allow it?). Both
-files are read once, when first asked for.
+``operations.csv`` holds facts and ``vocabulary/*.toml`` decisions; everything here is a pure question to the two. A
+request goes ``match`` (which operation is this?), then ``infer`` (which verbs does it need, or why can none allow it?).
+All files are read once, when first asked for.
 """
 
 from bridge.catalogue.infer import Inference, infer

@@ -1,7 +1,8 @@
 """The rebuild of operations.csv: ``python -m bridge.catalogue [--check] SPEC...`` with Atlassian's OpenAPI files.
 
-Each file given replaces the rows of its product; products without a file keep theirs. With ``--check`` nothing is
-written and the differences are printed. Exit 0: written, or no difference; 1: differences; 2: could not tell.
+Each file given replaces the rows of its product; products without a file keep theirs. The same files always give the
+same text. With ``--check`` nothing is written and the differences are printed. Exit 0: written, or no difference; 1:
+differences, or verbs that name an operation which is gone; 2: could not tell.
 """
 
 import argparse
@@ -13,15 +14,34 @@ from pathlib import Path
 
 from bridge.catalogue.openapi import SpecUnusable, read
 from bridge.catalogue.operations import COLUMNS, FILE, PRODUCTS, Operation, cells, order, parse, render
+from bridge.catalogue.verbs import vocabulary
 from bridge.errors import SettingsInvalid
 
 SAME, DIFFERENT, UNKNOWN = 0, 1, 2
+SAID = "Rebuild operations.csv, the facts about Atlassian's REST APIs, from Atlassian's own OpenAPI files."
+HOW = """\
+The five files, as Atlassian publishes them; which is which is told by what is in them, not by their names:
+
+  https://dac-static.atlassian.com/cloud/jira/platform/swagger-v3.v3.json
+  https://dac-static.atlassian.com/cloud/jira/software/swagger.v3.json
+  https://dac-static.atlassian.com/cloud/jira/service-desk/swagger.v3.json
+  https://dac-static.atlassian.com/cloud/confluence/swagger.v3.json
+  https://dac-static.atlassian.com/cloud/confluence/openapi-v2.v3.json
+
+A product without a file keeps its rows. Look first with --check. What changes is printed, a line for each operation:
++ comes, - goes, ~ changes. Exits 0 when it is written or there is no difference; 1 when --check finds some, or when
+verbs name an operation that is gone (then correct bridge/catalogue/vocabulary); 2 when it could not be told.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command and give its exit code."""
-    said = "Rebuild operations.csv from Atlassian's OpenAPI files; a product without a file keeps its rows."
-    parser = argparse.ArgumentParser(prog="python -m bridge.catalogue", description=said)
+    parser = argparse.ArgumentParser(
+        prog="python -m bridge.catalogue",
+        description=SAID,
+        epilog=HOW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--check", action="store_true", help="compare, print the differences, write nothing")
     parser.add_argument("--output", type=Path, default=FILE, metavar="CSV", help="the operations.csv to write or check")
     parser.add_argument("spec", type=Path, nargs="+", help="an OpenAPI file of Atlassian's")
@@ -35,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     kept = [row for row in old if row.product not in fresh]
     new = sorted([*kept, *(row for rows in fresh.values() for row in rows)], key=order)
     differences = [*_differences(old, new)]
+    gone = [*_gone(old, new)]
+    sys.stderr.writelines(f"{line}\n" for line in gone)
     if options.check:
         if not differences and text != render(new):
             differences = [f"{options.output}: the same operations, but not as a rebuild writes them"]
@@ -48,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         return UNKNOWN
     sys.stdout.writelines(f"{line}\n" for line in differences)
     sys.stdout.write(f"{options.output}: {len(new)} operations, {len(differences)} changed, {len(kept)} kept as is\n")
-    return SAME
+    return DIFFERENT if gone else SAME
 
 
 def _fresh(specs: Sequence[Path]) -> dict[str, tuple[Operation, ...]]:
@@ -95,6 +117,28 @@ def _differences(old: Sequence[Operation], new: Sequence[Operation]) -> Iterator
             columns = zip(COLUMNS, cells(was), cells(now), strict=True)
             changes = (f"{name}: {one or '-'} -> {other or '-'}" for name, one, other in columns if one != other)
             yield f"~ {' '.join(key)}: {'; '.join(changes)}"
+
+
+def _gone(old: Sequence[Operation], new: Sequence[Operation]) -> Iterator[str]:
+    """Name the verbs whose operations go: until they are corrected, no process starts with the new file."""
+    lost = _called(old) - _called(new)
+    if not lost:
+        return
+    try:
+        known = vocabulary().verbs.values()
+    except SettingsInvalid as error:
+        yield f"whether verbs name what goes cannot be told: {error}"
+        return
+    for verb in known:
+        others = (part.operation for part in verb.parts)
+        for name in dict.fromkeys((*verb.operations, *verb.reads, *others, *verb.bulk)):
+            if (verb.product, name if " " in name else name.rpartition(":")[2]) in lost:
+                yield f"{verb.full_name} names {name}, which is gone: correct bridge/catalogue/vocabulary"
+
+
+def _called(rows: Sequence[Operation]) -> set[tuple[str, str]]:
+    """Return all names by which verbs may call these operations: the operationId, and method and path."""
+    return {(row.site_product, name) for row in rows for name in (row.operation_id, f"{row.method} {row.path}")}
 
 
 def _write(path: Path, text: str) -> None:

@@ -38,8 +38,10 @@ class Place:
         return " or ".join(words) or "absent"
 
     def at(self, path: str) -> "Place":
-        """Find or make the place of a body path such as ``fields.*`` or ``[].name``."""
+        """Find or make the place of a body path such as ``fields.*`` or ``[].name``; ``.`` is the whole body."""
         place = self
+        if path == ".":
+            return place
         for word in path.split("."):
             if word == "*":
                 place.any_key = place.any_key or Place()
@@ -58,7 +60,7 @@ class Place:
             self.at(path).owners.append(verb)
             tops.add(path.partition(".")[0])
         for path in verb.references:
-            if path.partition(".")[0] in tops:
+            if not path.startswith("{") and path.partition(".")[0] in tops:
                 self.at(path).reference = True
 
     def inherit(self) -> None:

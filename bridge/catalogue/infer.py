@@ -8,15 +8,52 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from urllib.parse import unquote
 
 from bridge.catalogue.body import Place, Walk
 from bridge.catalogue.match import Match
 from bridge.catalogue.operations import Operation, locate
 from bridge.catalogue.verbs import Read, Verb, vocabulary
 
+# The entity property by which the bridge finds its own writes again (``egress/resolve.py``): no rule may touch it.
+MARK = "bridge.step"
 # Names by which some frameworks let a query replace the request's method; compared without case, "-" and "_".
 _OVERRIDES = frozenset({"method", "httpmethod", "xhttpmethod", "xmethodoverride", "xhttpmethodoverride"})
-_PAGE_OR_SPACE = re.compile(r"/wiki/api/v2/(page|space)s/\{((?:page-|space-)?id)\}")
+# What a verb's other operations must carry, these need not: a verb may set something and take it off again.
+_WITHOUT_BODY = frozenset({"GET", "DELETE"})
+# Which of a path's parameters is the target, for each word that says where the container is.
+_TARGETS = {
+    "issue": ("issueIdOrKey", "requestIdOrKey"),
+    "issue-link": ("linkId",),
+    "project": ("projectIdOrKey", "projectKeyOrId", "projectId"),
+    "version": ("id", "versionId"),
+    "service-desk": ("serviceDeskId",),
+    "page": ("page-id", "pageId", "contentId", "id"),
+    "space": ("space-id", "id"),
+    "space-key": ("spaceKey",),
+    "comment-on-page": ("comment-id", "id"),
+    "task": ("id",),
+    "template": ("contentTemplateId",),
+}
+# How the path of an operation without verb tells its container, the first that fits.
+_TELLING = tuple(
+    (re.compile(pattern), word)
+    for pattern, word in (
+        (r"\{(issueIdOrKey|requestIdOrKey)\}", "issue"),
+        (r"\{(projectIdOrKey|projectKeyOrId)\}", "project"),
+        (r"/rest/api/3/version/\{(id|versionId)\}", "version"),
+        (r"/rest/api/3/issueLink/\{linkId\}", "issue-link"),
+        (r"\{serviceDeskId\}", "service-desk"),
+        (r"/wiki/api/v2/pages/\{(page-)?id\}", "page"),
+        (r"/wiki/rest/api/content/\{(id|pageId)\}", "page"),
+        (r"/wiki/rest/api/user/watch/content/\{contentId\}", "page"),
+        (r"/wiki/api/v2/spaces/\{(space-)?id\}", "space"),
+        (r"\{spaceKey\}", "space-key"),
+        (r"/wiki/api/v2/footer-comments/\{(comment-)?id\}", "comment-on-page"),
+        (r"/wiki/api/v2/tasks/\{id\}", "task"),
+        (r"\{contentTemplateId\}", "template"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +65,9 @@ class Inference:
     covers the operation, and only a scope that names its operationId allows it. ``refusal`` says in one sentence why no
     scope can allow the request; then nothing else counts.
 
-    ``container`` is a word as in Verb.container, or ``project`` or ``space`` where the path of an operation without
-    verb names one. ``target`` is the issue, page, project or space as the path has it, undecoded. ``references`` are
-    the JSON values of the body that name further issues or pages, whose containers must be in the scope too.
+    ``container`` is a word as in Verb.container; of an operation without verb it is what the path tells. ``target`` is
+    the issue, page, project or the like as the path has it, undecoded. ``references`` are the JSON values of the body,
+    or the parts of the path, that name further issues or pages, whose containers must be in the scope too.
     """
 
     verbs: tuple[Verb, ...] = ()
@@ -92,9 +129,9 @@ def infer(match: Match, query: Mapping[str, Sequence[str]], body: object) -> Inf
     operation = match.operation
     uses = _uses().get(operation) or _Uses()
     write = uses.home.write if uses.home else operation.method != "GET"
-    container, target = _where(match, uses.home)
+    container, target = _where(match, uses.home, query)
     known = Inference(write=write, container=container, target=target)
-    refusals = [*_never(operation, uses, query, body)]
+    refusals = [*_never(operation, uses, query, body), *_reserved(match)]
     if refusals:
         return replace(known, refusal="; ".join(refusals))
     if uses.home is None and uses.reads:
@@ -115,6 +152,13 @@ def _never(operation: Operation, uses: _Uses, query: Mapping[str, Sequence[str]]
         yield f"{operation.operation_id} is a GET, which carries no body"
 
 
+def _reserved(match: Match) -> Iterator[str]:
+    """Refuse to write or delete the mark; encoded or in other letters it might still be taken for the same key."""
+    key = unquote(match.params.get("propertyKey", ""))
+    if match.operation.method != "GET" and key.strip().casefold() == MARK:
+        yield f"the property {MARK} is reserved for the mark by which the bridge finds its own writes again"
+
+
 def _granted(
     known: Inference, match: Match, uses: _Uses, query: Mapping[str, Sequence[str]], body: object
 ) -> Inference:
@@ -122,10 +166,12 @@ def _granted(
     home = uses.home
     walk = Walk(home.full_name if home else match.operation.operation_id)
     if home:
+        walk.references += [match.params[name[1:-1]] for name in home.references if name.startswith("{")]
+        walk.refusals += _not_fixed(home, body)
         walk.refusals += [f"the query name {name!r} is not for {home.full_name}" for name in query
                           if name not in home.query]  # fmt: skip
         walk.refusals += _elsewhere(match, home, body)
-    if body is not None or (match.operation.method != "GET" and uses.body.shape != "absent"):
+    if body is not None or (match.operation.method not in _WITHOUT_BODY and uses.body.shape != "absent"):
         walk.go(uses.body, body, None if home else ())
     served = tuple(verb for verb, read in uses.reads if _fits(read, query))
     if walk.refusals and not served:
@@ -146,6 +192,8 @@ def _supporting(known: Inference, uses: _Uses, query: Mapping[str, Sequence[str]
     if not served:
         return known
     container = served[0][1].container or known.container
+    if container == "issue-in-query":
+        known = replace(known, target=next(iter(query.get("issue", ())), ""))
     return replace(known, alternatives=tuple(verb for verb, _ in served), container=container)
 
 
@@ -157,21 +205,25 @@ def _fits(read: Read, query: Mapping[str, Sequence[str]]) -> bool:
     return all(len(query.get(name, ())) == 1 and value in {"*", query[name][0]} for name, value in given.items())
 
 
-def _where(match: Match, home: Verb | None) -> tuple[str, str | None]:
-    """Say how the container is found, and the target that stands in the path."""
-    params = match.params
-    v2 = _PAGE_OR_SPACE.match(match.operation.path)
-    if "issueIdOrKey" in params:
-        word, target = "issue", params["issueIdOrKey"]
-    elif "projectIdOrKey" in params:
-        word, target = "project", params["projectIdOrKey"]
-    elif v2:
-        word, target = v2[1], params[v2[2]]
-    elif home and home.container == "page":
-        return "page", params["id"]
-    else:
-        word, target = "site", None
-    return (home.container if home else word), target
+def _where(match: Match, home: Verb | None, query: Mapping[str, Sequence[str]]) -> tuple[str, str | None]:
+    """Say how the container is found, and the target that stands in the path or is told to egress in the query."""
+    told = (word for pattern, word in _TELLING if pattern.search(match.operation.path))
+    word = home.container if home else next(told, "site")
+    if word == "issue-in-query":
+        return word, next(iter(query.get("issue", ())), "")
+    names = (name for name in _TARGETS.get(word, ()) if name in match.params)
+    name = next(names, None)
+    return word, None if name is None else match.params[name]
+
+
+def _not_fixed(home: Verb, body: object) -> Iterator[str]:
+    """Refuse a body in which something else stands where the verb allows one value only."""
+    for path, wanted in home.fixed:
+        value = body
+        for word in path.split("."):
+            value = value.get(word) if isinstance(value, dict) else None
+        if value != wanted:
+            yield f"{path} in the body of {home.full_name} must be {wanted!r}"
 
 
 def _elsewhere(match: Match, home: Verb, body: object) -> Iterator[str]:

@@ -162,10 +162,20 @@ def operation(operation_id: str) -> tuple[Operation, ...]:
 def locate(site_product: str, operation_id: str) -> Operation:
     """Give the one operation that a verb of ``site_product`` (``jira``, ``confluence``) means by that id.
 
-    The platform comes before boards and service desk, Confluence's v2 before v1. Raises KeyError when none has it, or
-    when the first product that has it means two operations by it.
+    The platform comes before boards and service desk, Confluence's v2 before v1; ``confluence-v1:createSpace`` says
+    which. Raises KeyError when none has it, or when the first product that has it means two operations by it; then
+    method and path say which: ``GET /rest/servicedeskapi/organization``.
     """
+    method, _, path = operation_id.partition(" ")
+    if path:
+        for row in operations():
+            if (row.method, row.path) == (method, path) and row.product in SITES[site_product]:
+                return row
+        raise KeyError(f"{site_product} has no operation {operation_id!r}")
+    named, _, operation_id = operation_id.rpartition(":")
     for product in SITES[site_product]:
+        if named not in {"", product}:
+            continue
         match [row for row in operation(operation_id) if row.product == product]:
             case []:
                 continue

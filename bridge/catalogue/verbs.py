@@ -1,7 +1,30 @@
 """The verbs: what a rule's scope grants, each one an operation and the body paths and query names it may use.
 
-``verbs.toml`` beside this file holds them as data, checked here when they are loaded. What a given request amounts to
-is found in ``infer.py``; where its target is and whether the scope allows it is for the policy to judge.
+``vocabulary/*.toml`` beside this file hold them as data, a file for each family, checked here when they are loaded: a
+mistake stops every process at the start and is named with its file, table and key. What a given request amounts to is
+found in ``infer.py``; where its target is and whether the scope allows it is for the policy to judge.
+
+The keys of a verb:
+
+``title``, ``what``   its name in Automation, and one sentence for the administrator who grants it
+``operations``        operationIds that the verb does by itself (none: it has ``parts`` of others' bodies only);
+                      ``product:operationId`` where two products share one, ``GET /path`` where one product has two.
+                      jira means the platform, then boards, then the service desk; confluence means v2, then v1
+``container``         how the policy finds the project or space (``CONTAINERS``)
+``body``, ``query``   what a request of these operations may carry: ``fields.*`` is any field and all below it, ``[]``
+                      an element, ``.`` the whole body, whatever JSON it is
+``fixed``             body paths that must be there with this very value
+``same``              body keys that must repeat the path's parameter of that name
+``references``        body paths, or path parameters in braces, that name further issues or pages, whose containers must
+                      be in the scope too
+``parts``             what the verb owns in the body of another verb's operation; alone = the other is not needed then
+``reads``             what a rule may read for the sake of this verb without ``read``; given = must be there, so
+``bulk``              operations that do the same to many targets at once: refused, with this verb's name
+``when_in_doubt``     what happens when nobody knows whether a write was made, as a sentence; ``in_doubt``, ``marker``,
+                      ``resolver`` and ``settle`` (seconds) say the same to egress
+
+``[[apart]]`` names what Atlassian lets ride in the body of another operation. Done there it would pass unseen by the
+scope and could not be looked up when in doubt, so it is refused: with the verb or operation to use, or with why not.
 """
 
 import tomllib
@@ -15,13 +38,20 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from bridge.catalogue.operations import SITES, locate
+from bridge.catalogue.operations import SITES, Operation, locate
 from bridge.errors import Mistake, SettingsInvalid
 
-FILE = Path(__file__).with_name("verbs.toml")
-CONTAINERS = ("issue", "project-in-body", "page", "page-in-body", "space-in-body", "space-in-query", "hits", "site")
+FOLDER = Path(__file__).with_name("vocabulary")
+# Each word says where the project or space of a request is to be found: ``egress/policy.py`` has the table.
+CONTAINERS = (
+    "issue", "issue-in-query", "issue-link", "project", "project-in-body", "project-id-in-body", "version",
+    "service-desk", "service-desk-in-body", "page", "page-in-body", "page-in-query", "space", "space-key",
+    "space-in-body", "space-in-query", "comment-on-page", "task", "template", "references", "hits", "anywhere", "site",
+)  # fmt: skip
 IN_DOUBT = ("marker", "repeat", "natural-key", "version", "state", "none")
-MARKERS = ("comment-property", "issue-property", "history-metadata", "version-message")
+MARKERS = (
+    "comment-property", "issue-property", "worklog-property", "history-metadata", "version-message", "upload-comment",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +95,21 @@ class Apart:
 class Verb:
     """One thing a scope can grant.
 
-    ``container`` says how the policy finds the project or space: ``issue`` and ``page`` from the path (parameters
-    ``issueIdOrKey`` and ``id``), ``project-in-body`` (``fields.project``), ``page-in-body`` (``pageId``),
-    ``space-in-body`` (``spaceId``), ``space-in-query`` (``keys``), ``hits`` from every hit of a search, ``site`` none.
+    ``container`` says how the policy finds the project or space. ``issue``, ``project``, ``version``, ``issue-link``,
+    ``service-desk``, ``page``, ``space``, ``space-key``, ``comment-on-page``, ``task`` and ``template`` are named by
+    the path; ``project-in-body`` (``fields.project``), ``project-id-in-body`` (``projectId``), ``page-in-body``
+    (``pageId``), ``space-in-body`` (``spaceId``) and ``service-desk-in-body`` (``serviceDeskId``) by the body;
+    ``space-in-query`` (``keys`` or ``spaceKey``), ``page-in-query`` (``page-id``) and ``issue-in-query`` (``issue``,
+    which is for egress and not sent) by the query.
+    ``references``: only those count; ``hits``: every hit of a search; ``anywhere``: granted in any project or space
+    will do; ``site``: it is granted under ``@site``.
 
     ``in_doubt`` says how a write is looked up of which nobody knows whether it was made: by the ``marker`` it carries,
     by a natural key, by the version or by the state it leaves; ``repeat`` means that doing it again is harmless.
     ``resolver`` names the look-up in egress, None parks, and ``settle`` is the wait before it, in seconds.
 
     ``body`` and ``query`` are what requests of ``operations`` may carry, ``parts`` what the verb owns in the bodies of
-    others, ``supporting`` the reads it brings along. ``references``, ``same`` and ``bulk``: the head of verbs.toml.
+    others, ``supporting`` the reads it brings along. The rest: the head of this file.
     """
 
     name: str
@@ -95,6 +130,7 @@ class Verb:
     supporting: tuple[Read, ...]
     references: tuple[str, ...]
     same: tuple[str, ...]
+    fixed: tuple[tuple[str, str], ...]
     bulk: tuple[str, ...]
 
     @property
@@ -109,8 +145,9 @@ class Verb:
 
 
 _NAME = r"[a-z][a-z-]*\Z"
-_ID = r"[A-Za-z][A-Za-z0-9_.]*\Z"
-_BODY = r"(\[\]|\*|[A-Za-z0-9_-]+)(\.(\[\]|\*|[A-Za-z0-9_-]+))*\Z"
+_ID = r"(([a-z0-9-]+:)?[A-Za-z][A-Za-z0-9_.]*|[A-Z]+ /\S+)\Z"
+_REFERENCE = r"(\{[A-Za-z-]+\}|(\[\]|[A-Za-z0-9_-]+)(\.(\[\]|[A-Za-z0-9_-]+))*)\Z"
+_BODY = r"(\.|(\[\]|\*|[A-Za-z0-9_-]+)(\.(\[\]|\*|[A-Za-z0-9_-]+))*)\Z"
 
 
 def _words(pattern: str, **options: Any) -> fields.List[str]:
@@ -154,7 +191,7 @@ class _Apart(Schema):
 class _Verb(Schema):
     title = fields.String(required=True, validate=_SOME)
     what = fields.String(required=True, validate=_SENTENCE)
-    operations = _words(_ID, required=True, validate=_SOME)
+    operations = _words(_ID, load_default=list)
     write = _flag(required=True)
     container = fields.String(required=True, validate=validate.OneOf(CONTAINERS))
     in_doubt = fields.String(required=True, validate=validate.OneOf(IN_DOUBT))
@@ -166,9 +203,15 @@ class _Verb(Schema):
     query = _words(r"\S+\Z", load_default=list)
     parts = fields.Dict(keys=fields.String(), values=fields.Nested(_Part), load_default=dict)
     reads = fields.Dict(keys=fields.String(), values=fields.Nested(_Read), load_default=dict)
-    references = _words(_BODY, load_default=list)
+    references = _words(_REFERENCE, load_default=list)
     same = _words(_BODY, load_default=list)
+    fixed = fields.Dict(keys=fields.String(validate=validate.Regexp(_BODY)), values=fields.String(), load_default=dict)
     bulk = _words(_ID, load_default=list)
+
+    @validates_schema
+    def _does_something(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data.get("operations") and not data.get("parts"):
+            raise ValidationError("a verb needs operations of its own or parts of others' bodies", "operations")
 
     @validates_schema
     def _doubt_fits(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -182,39 +225,51 @@ class _Verb(Schema):
 
 
 class _File(Schema):
-    jira = fields.Dict(keys=fields.String(validate=validate.Regexp(_NAME)), values=fields.Nested(_Verb), required=True)
+    jira = fields.Dict(
+        keys=fields.String(validate=validate.Regexp(_NAME)), values=fields.Nested(_Verb), load_default=dict
+    )
     confluence = fields.Dict(
-        keys=fields.String(validate=validate.Regexp(_NAME)), values=fields.Nested(_Verb), required=True
+        keys=fields.String(validate=validate.Regexp(_NAME)), values=fields.Nested(_Verb), load_default=dict
     )
     apart = fields.List(fields.Nested(_Apart), load_default=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The whole of a verbs.toml: verbs by full name in the file's order, and what rides in another's body."""
+    """All verbs by full name, in the order of the files, and what rides in another's body."""
 
     verbs: Mapping[str, Verb]
     apart: tuple[Apart, ...]
 
 
-def parse(text: str, name: str) -> Vocabulary:
-    """Read the text of a verbs.toml; ``name`` is what mistakes call the file.
+def parse(texts: Mapping[str, str]) -> Vocabulary:
+    """Read the texts of one or more files of the vocabulary, each under the name that mistakes call it by.
 
     Raises SettingsInvalid with every mistake: table and key, wrong kind of value, an operationId that does not exist.
     """
-    try:
-        data: dict[str, Any] = _File().load(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid([Mistake(name, f"is not TOML: {error}")]) from error
-    except ValidationError as error:
-        raise SettingsInvalid([*_mistakes(name, error.messages, ())]) from error
-    found = [_verb(product, word, entry) for product in SITES for word, entry in data[product].items()]
-    verbs = MappingProxyType({verb.full_name: verb for verb in found})
-    apart = tuple(Apart(**_tuples(entry)) for entry in data["apart"])
-    mistakes = [*_unknown(name, verbs, apart)]
+    verbs: dict[str, Verb] = {}
+    files: dict[str, str] = {}
+    apart: list[tuple[str, Apart]] = []
+    mistakes: list[Mistake] = []
+    for name, text in texts.items():
+        try:
+            data: dict[str, Any] = _File().load(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            mistakes.append(Mistake(name, f"is not TOML: {error}"))
+            continue
+        except ValidationError as error:
+            mistakes += _mistakes(name, error.messages, ())
+            continue
+        for verb in (_verb(product, word, entry) for product in SITES for word, entry in data[product].items()):
+            if verb.full_name in verbs:
+                mistakes.append(Mistake(name, f"{files[verb.full_name]} has this verb too", verb.full_name))
+            verbs[verb.full_name] = verb
+            files[verb.full_name] = name
+        apart += [(name, Apart(**_tuples(entry))) for entry in data["apart"]]
+    mistakes += [] if mistakes else _unknown(verbs, files, apart)
     if mistakes:
         raise SettingsInvalid(mistakes)
-    return Vocabulary(verbs, apart)
+    return Vocabulary(MappingProxyType(verbs), tuple(entry for _, entry in apart))
 
 
 def _mistakes(name: str, messages: Any, trail: tuple[str, ...]) -> Iterator[Mistake]:
@@ -243,19 +298,25 @@ def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
     return frozen
 
 
-def _unknown(name: str, verbs: Mapping[str, Verb], apart: Sequence[Apart]) -> Iterator[Mistake]:
+def _unknown(
+    verbs: Mapping[str, Verb], files: Mapping[str, str], apart: Sequence[tuple[str, Apart]]
+) -> Iterator[Mistake]:
     """Name every operation that Atlassian's files do not have, and every verb to use instead that is none."""
-    owner: dict[tuple[str, str], str] = {}
+    owner: dict[Operation, str] = {}
     for verb in verbs.values():
+        name = files[verb.full_name]
         others = (part.operation for part in verb.parts)
         for operation_id in (*verb.operations, *others, *verb.reads, *verb.bulk):
             if not _exists(verb.product, operation_id):
                 yield Mistake(name, f"{verb.product} has no operation {operation_id}", verb.full_name)
         for operation_id in verb.operations:
-            first = owner.setdefault((verb.product, operation_id), verb.full_name)
-            if first != verb.full_name:
-                yield Mistake(name, f"{operation_id} is {first}'s; take a part of it", f"{verb.full_name}.operations")
-    for number, entry in enumerate(apart):
+            if _exists(verb.product, operation_id):
+                first = owner.setdefault(locate(verb.product, operation_id), verb.full_name)
+                if first != verb.full_name:
+                    yield Mistake(
+                        name, f"{operation_id} is {first}'s; take a part of it", f"{verb.full_name}.operations"
+                    )
+    for number, (name, entry) in enumerate(apart):
         for operation_id in entry.operations:
             if not _exists(entry.product, operation_id):
                 yield Mistake(name, f"{entry.product} has no operation {operation_id}", f"apart.{number}")
@@ -274,12 +335,12 @@ def _exists(site_product: str, operation_id: str) -> bool:
 
 @cache
 def vocabulary() -> Vocabulary:
-    """Give the verbs.toml beside this file, read and checked once."""
-    return parse(FILE.read_text(encoding="utf-8"), FILE.name)
+    """Give the whole vocabulary, read and checked once."""
+    return parse({path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.toml"))})
 
 
 def verbs() -> Mapping[str, Verb]:
-    """Give all verbs by full name, such as ``jira.comment``, in the order of the file."""
+    """Give all verbs by full name, such as ``jira.comment``, in the order of the files."""
     return vocabulary().verbs
 
 

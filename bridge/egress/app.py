@@ -6,6 +6,8 @@
     POST /log     → 204
     POST /later   → 409 the attempt is over · 400 a write was made
     POST /finish  → 200 the delivery's state
+    POST /spool?delivery=…&attempt=… → 200 digest and size of the file that was sent · 413 it is too large
+    POST /spool/read → 200 the bytes of a file of the delivery · 404 there is none of that digest
 
 Plain WSGI and no framework, because in-process every call of every handler passes through here. What a worker sends is
 not trusted: in the separate mode a rule's author may write it by hand.
@@ -13,17 +15,18 @@ not trusted: in the separate mode a rule's author may write it by hand.
 
 import json
 import logging
-import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from bridge.egress import envelope
 from bridge.egress.accounts import Accounts
-from bridge.egress.attempts import ENDINGS, Attempts
-from bridge.egress.calls import Call, Calls
-from bridge.egress.policy import Asked
+from bridge.egress.attempts import ENDINGS, Attempts, Held
+from bridge.egress.calls import Calls
+from bridge.egress.envelope import Misfit
+from bridge.egress.gate import Scripts
+from bridge.egress.spool import FileGone, Spool, SpoolRefused
 from bridge.egress.upstream import Upstream
 from bridge.errors import Stop, StoreUnavailable
 from bridge.rule.registry import Registry
@@ -32,34 +35,34 @@ from bridge.store import Store
 
 log = logging.getLogger(__name__)
 
-LARGEST_ENVELOPE = 8 * 1024 * 1024
 LONGEST_LATER = 30 * 86400
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
     413: "Content Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 
 
-class Misfit(ValueError):
-    """The envelope is not one; the text says what is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and a JSON body, or none."""
+    """A status and a JSON body, the bytes of a file, or nothing."""
 
     status: int
     body: dict[str, Any] | None = None
+    file: bytes | None = None
 
 
 class Egress:
     """The application; one for each process."""
 
-    def __init__(self, settings: Settings, store: Store, registry: Registry, upstream: Upstream) -> None:
-        self.accounts = Accounts(settings, store, upstream)
+    def __init__(
+        self, settings: Settings, store: Store, registry: Registry, upstream: Upstream, scripts: Scripts | None = None
+    ) -> None:
+        self.accounts = Accounts(settings, store, upstream, scripts)
         self.attempts = Attempts(settings, store, registry)
-        self._calls = Calls(store, self.accounts, self.attempts, settings.settle_factor)
+        self._spool = Spool(
+            settings.home, largest=settings.largest_file, total=settings.largest_spool, days=settings.spool_days
+        )
+        self._calls = Calls(store, self.accounts, self.attempts, self._spool, settings.settle_factor)
         self._routes: dict[str, Callable[[dict[str, Any], str], Reply]] = {
             "/claim": self._claim,
             "/renew": self._renew,
@@ -67,24 +70,27 @@ class Egress:
             "/log": self._log,
             "/later": self._later,
             "/finish": self._finish,
+            "/spool/read": self._read_spooled,
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         reply = self._reply(environ)
-        content = b"" if reply.body is None else json.dumps(reply.body).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
+        kind, content = "application/json", b"" if reply.body is None else json.dumps(reply.body).encode()
+        if reply.file is not None:
+            kind, content = "application/octet-stream", reply.file
+        headers = [("Content-Type", kind), ("Content-Length", str(len(content)))]
         start_response(f"{reply.status} {_REASONS[reply.status]}", headers)
         return [content]
 
     def _reply(self, environ: WSGIEnvironment) -> Reply:
-        route = self._routes.get(environ.get("PATH_INFO", ""))
-        if route is None or environ["REQUEST_METHOD"] != "POST":
+        path = environ.get("PATH_INFO", "")
+        route = self._routes.get(path)
+        if environ["REQUEST_METHOD"] != "POST" or (route is None and path != "/spool"):
             return Reply(404, {"detail": "no such call"})
+        capability = str(environ.get("HTTP_AUTHORIZATION", "")).removeprefix("Bearer ")
         try:
-            envelope = _envelope(environ)
-            capability = str(environ.get("HTTP_AUTHORIZATION", "")).removeprefix("Bearer ")
-            return route(envelope, capability)
+            return self._spooled(environ, capability) if route is None else route(envelope.read(environ), capability)
         except Misfit as error:
             return Reply(400, {"detail": str(error)})
         except Stop as stop:
@@ -96,16 +102,19 @@ class Egress:
             log.exception("egress.failed path=%s", environ.get("PATH_INFO"))
             return Reply(500, {"detail": "egress failed; its log says why"})
 
+    def _held(self, said: dict[str, Any], capability: str) -> Held:
+        return self.attempts.held(capability, envelope.delivery(said), envelope.number(said, "attempt"))
+
     def _claim(self, said: dict[str, Any], _capability: str) -> Reply:
-        return Reply(200, self.attempts.claim(_delivery(said), _text(said, "worker", 200)))
+        return Reply(200, self.attempts.claim(envelope.delivery(said), envelope.text(said, "worker", 200)))
 
     def _renew(self, said: dict[str, Any], capability: str) -> Reply:
-        self.attempts.renew(capability, _delivery(said), _number(said, "attempt"))
+        self.attempts.renew(capability, envelope.delivery(said), envelope.number(said, "attempt"))
         return Reply(204)
 
     def _call(self, said: dict[str, Any], capability: str) -> Reply:
-        held = self.attempts.held(capability, _delivery(said), _number(said, "attempt"))
-        call = _read_call(said)
+        held = self._held(said, capability)
+        call = envelope.call(said)
         try:
             done = self._calls.call(held, call)
         except ValueError as error:
@@ -124,12 +133,12 @@ class Egress:
         )
 
     def _log(self, said: dict[str, Any], capability: str) -> Reply:
-        held = self.attempts.held(capability, _delivery(said), _number(said, "attempt"))
-        self.attempts.note(held, _text(said, "text", LARGEST_ENVELOPE))
+        held = self._held(said, capability)
+        self.attempts.note(held, envelope.text(said, "text", envelope.LARGEST))
         return Reply(204)
 
     def _later(self, said: dict[str, Any], capability: str) -> Reply:
-        held = self.attempts.held(capability, _delivery(said), _number(said, "attempt"))
+        held = self._held(said, capability)
         seconds = said.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_LATER:
             raise Misfit("seconds wants a number up to 30 days")
@@ -139,82 +148,27 @@ class Egress:
             raise Misfit(str(error)) from error
 
     def _finish(self, said: dict[str, Any], capability: str) -> Reply:
-        held = self.attempts.held(capability, _delivery(said), _number(said, "attempt"))
+        held = self._held(said, capability)
         ended, error = said.get("ended"), said.get("error")
         if ended not in ENDINGS:
             raise Misfit(f"ended wants one of {', '.join(ENDINGS)}")
         why = None if error is None else str(error)[:1000]
-        steps = None if said.get("steps") is None else _number(said, "steps", least=0)
+        steps = None if said.get("steps") is None else envelope.number(said, "steps", least=0)
         state = self.attempts.finish(held, str(ended), said.get("result"), why, steps)
         return Reply(200, {"state": str(state)})
 
+    def _spooled(self, environ: WSGIEnvironment, capability: str) -> Reply:
+        said, chunks = envelope.read_file(environ)
+        held = self._held(said, capability)
+        try:
+            kept = self._spool.put(held.delivery.id, chunks)
+        except SpoolRefused as error:
+            return Reply(413, {"detail": str(error)})
+        return Reply(200, {"digest": kept.digest, "size": kept.size})
 
-def _envelope(environ: WSGIEnvironment) -> dict[str, Any]:
-    try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-    except ValueError as error:
-        raise Misfit("the length is no number") from error
-    if not 0 < length <= LARGEST_ENVELOPE:
-        raise Misfit(f"an envelope has 1 to {LARGEST_ENVELOPE} bytes")
-    try:
-        said = json.loads(environ["wsgi.input"].read(length), parse_constant=_no_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise Misfit("the envelope is not JSON") from error
-    if not isinstance(said, dict):
-        raise Misfit("the envelope is no object")
-    return said
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    """Refuse what is too large for a float: it would become infinite, which no JSON can say again."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
-
-
-def _delivery(said: dict[str, Any]) -> str:
-    value = said.get("delivery")
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise Misfit("delivery wants the id of one")
-    return value
-
-
-def _number(said: dict[str, Any], name: str, *, least: int = 1) -> int:
-    value = said.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
-        raise Misfit(f"{name} wants a number from {least}")
-    return value
-
-
-def _text(said: dict[str, Any], name: str, longest: int) -> str:
-    value = said.get(name)
-    if not isinstance(value, str) or len(value) > longest:
-        raise Misfit(f"{name} wants text of at most {longest} characters")
-    return value
-
-
-def _is_text(value: object) -> bool:
-    """Tell whether a value is text that can be sent: half a surrogate pair cannot."""
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
-
-
-def _read_call(said: dict[str, Any]) -> Call:
-    label = None if said.get("label") is None else _text(said, "label", 200)
-    query = said.get("query") or {}
-    fits = isinstance(query, dict) and all(
-        isinstance(values, list) and _is_text(name) and all(map(_is_text, values)) for name, values in query.items()
-    )
-    if not fits:
-        raise Misfit("query wants an object of lists of text")
-    asked = Asked(
-        _text(said, "product", 20), _text(said, "method", 10), _text(said, "path", 4000), query, said.get("body")
-    )
-    return Call(_number(said, "step"), label, asked)
+    def _read_spooled(self, said: dict[str, Any], capability: str) -> Reply:
+        held = self._held(said, capability)
+        try:
+            return Reply(200, file=self._spool.read(held.delivery.id, envelope.text(said, "digest", 64)))
+        except FileGone:
+            return Reply(404, {"detail": "this delivery has no such file"})

@@ -16,12 +16,13 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from bridge.egress import recall
+from bridge.egress.answered import trace_of
 from bridge.egress.capability import Capability, grant, prove
 from bridge.errors import AccountRejected, Fenced, RuleInvalid, Stop
 from bridge.rule.registry import Registry, Rule
 from bridge.rule.scope import Scope
 from bridge.settings import Settings
-from bridge.store import Store, deliveries, journal, registers
+from bridge.store import Store, decisions, deliveries, journal, registers
 from bridge.store.deliveries import Delivery, State
 from bridge.store.journal import Kind
 
@@ -33,6 +34,7 @@ FEW_CRASHES = 2
 LONGEST_LOG = 4000
 EXCHANGE_SECONDS = 8.0
 LOGS_PER_DELIVERY = 1000
+CONFLICT = 409
 ENDINGS = ("returned", "raised", "failed", "timed_out", "unfit", "handed_back")
 
 
@@ -176,8 +178,13 @@ class Attempts:
         if pause is not None:
             return Stop("paused", f"{pause.what} {pause.name} is paused by {pause.person}")
         holds = manifest.order.on_dead == "hold"
-        if deliveries.age(found) > manifest.retry.give_up_after:
-            why = f"gave up after {manifest.retry.give_up_after} seconds; last: {found.reason or 'no attempt ended'}"
+        # A write in doubt is looked up however old it is, since nobody would do so afterwards.
+        if (
+            _overdue(connection, found, rule)
+            and _tried(connection, found)
+            and decisions.in_doubt(journal.steps(connection, found.id, found.run)) is None
+        ):
+            why = _gave_up(found, rule)
             _end_now(connection, self._store, found, why, blocks=holds)
             return Stop("ended", why)
         if found.state is State.RUNNING and found.crashes >= FEW_CRASHES:
@@ -242,19 +249,56 @@ class Attempts:
 
     # ---------------------------------------------------------------------------------------------------- ending
 
-    def wait(self, held: Held, why: str, delay: float, *, step: int | None = None) -> NoReturn:
-        """Put the delivery back for ``delay`` seconds; ``step`` is one that settles meanwhile. Raises ``Stop``."""
+    def wait(
+        self,
+        held: Held,
+        why: str,
+        delay: float,
+        *,
+        step: int | None = None,
+        downtime: bool = False,
+        trace: str | None = None,
+    ) -> NoReturn:
+        """Put the delivery back for ``delay`` seconds. Raises ``Stop``.
+
+        ``step`` is one that settles meanwhile; ``downtime`` says that the site is what is waited for, which is not held
+        against the delivery; ``trace`` is the id under which Atlassian knows the request.
+        """
         now: dict[str, object] = {}
         if step is not None:
             with self._store.read() as connection:
                 now = {"step": step, "boot": self._store.boot, "clock": math.floor(self._store.now(connection))}
-        self._end(held.delivery, held.attempt, State.WAITING, why, delay=max(delay, 0.0), **now)
+        said = {"downtime": downtime or None, "trace": trace}
+        self._end(held.delivery, held.attempt, State.WAITING, why, delay=max(delay, 0.0), **now, **said)
         raise Stop("waiting", why)
 
     def park(self, held: Held, why: str, *, step: int) -> NoReturn:
         """Set the delivery aside for a person. Raises ``Stop``."""
         self._end(held.delivery, held.attempt, State.PARKED, why, at_step=step)
         raise Stop("parked", why)
+
+    def give_up_if_overdue(self, held: Held, step: int, *, absent: bool, **members: object) -> None:
+        """End a delivery that was kept past its time for a ``step`` in doubt, which could now be sent again.
+
+        If the look-up found that it was not made (``absent``) the delivery is dead; if doing it again would be
+        harmless and nothing more is known, a person decides. ``members`` are the step's for the journal. Returns if the
+        delivery has time left; raises ``Stop`` otherwise.
+        """
+        with self._store.read() as connection:
+            if not _overdue(connection, held.delivery, held.rule):
+                return
+        why = _gave_up(held.delivery, held.rule)
+        if not absent:
+            self.park(held, f"{why}; whether step {step} was done is not known", step=step)
+        unsent = f"looked up: not done, and not sent again, because the rule {why}"
+        self._store.commit(
+            lambda connection: journal.append_fenced(
+                connection, held.delivery.id, held.attempt, Kind.UNSENT, step=step, why=unsent, **members
+            ),
+            key=held.delivery.id,
+        )
+        self._end(held.delivery, held.attempt, State.DEAD, why)
+        raise Stop("ended", why)
 
     def reject_account(self, held: Held, error: AccountRejected) -> NoReturn:
         """Pause what cannot go on until a person mends it, and put the delivery back unharmed. Raises ``Stop``.
@@ -267,7 +311,14 @@ class Attempts:
             if not any((one.what, one.name) == (what, name) for one in registers.pauses(connection)):
                 registers.set_pause(connection, what, name, "bridge", str(error))
             deliveries.end_attempt(
-                connection, self._store, held.delivery.id, held.attempt, State.WAITING, why=str(error), delay=0
+                connection,
+                self._store,
+                held.delivery.id,
+                held.attempt,
+                State.WAITING,
+                why=str(error),
+                delay=0,
+                trace=trace_of(error),
             )
 
         self._store.commit(work, key=held.delivery.id)
@@ -323,6 +374,34 @@ class Attempts:
         return state
 
 
+def _tried(connection: sa.Connection, found: Delivery) -> bool:
+    """Tell whether there was an attempt since the delivery was accepted or replayed: each gets one, however late."""
+    return found.attempt > 0 and any(
+        entry["kind"] == Kind.BEGUN and entry["at"] >= found.since
+        for entry in journal.of_delivery(connection, found.id)
+    )
+
+
+def _overdue(connection: sa.Connection, found: Delivery, rule: Rule) -> bool:
+    """Tell whether a delivery could have been done for longer than its rule wants to try."""
+    most, age = rule.manifest.retry.give_up_after, deliveries.age(found)
+    return age > most and age - _excused(connection, found, rule.manifest.account) > most
+
+
+def _gave_up(found: Delivery, rule: Rule) -> str:
+    return f"gave up after {rule.manifest.retry.give_up_after} seconds; last: {found.reason or 'no attempt ended'}"
+
+
+def _excused(connection: sa.Connection, found: Delivery, account: str) -> float:
+    """Return for how many seconds a delivery could not have been done: its site was away, or a pause held it."""
+    waited = sum(
+        float(entry.get("delay") or 0)
+        for entry in journal.of_delivery(connection, found.id)
+        if entry.get("downtime") and entry["at"] >= found.since
+    )
+    return waited + registers.paused_for(connection, found.rule, account, found.since)
+
+
 def _text(result: Any) -> str | None:
     return None if result is None else json.dumps(result)
 
@@ -355,12 +434,24 @@ def _worst(entries: list[dict[str, Any]], held: Held, *, tolerant: bool) -> str 
             newest[entry["step"]] = entry
     for step, entry in sorted(newest.items()):
         if entry["outcome"] in {"refused", "failed"} and entry["round"] == held.delivery.round:
+            if _done_after_all(entry, newest):
+                continue
             if tolerant and any(map(held.rule.manifest.tolerates, [str(entry["verb"]), *entry.get("serves", ())])):
                 continue
             said = entry.get("why") or f"the site answered {entry.get('status')}"
             fate = "was refused" if entry["outcome"] == "refused" else "failed"
             return f"step {step} ({entry['verb']} {entry.get('target', '')}) {fate}: {said}"
     return None
+
+
+def _done_after_all(conflict: dict[str, Any], newest: dict[int, dict[str, Any]]) -> bool:
+    """Tell whether a write over an outdated version was read again and done by a later step."""
+    return conflict.get("status") == CONFLICT and any(
+        step > conflict["step"]
+        and entry["outcome"] == "done"
+        and (entry["verb"], entry.get("target")) == (conflict["verb"], conflict.get("target"))
+        for step, entry in newest.items()
+    )
 
 
 def _end_now(connection: sa.Connection, store: Store, found: Delivery, why: str, *, blocks: bool) -> None:

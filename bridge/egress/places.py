@@ -13,6 +13,7 @@ from typing import Any
 from bridge import catalogue
 from bridge.egress.upstream import SiteAnswer
 from bridge.errors import NotSent
+from bridge.rule.scope import SITE
 
 _ISSUE = re.compile(r"[A-Za-z][A-Za-z0-9_]*-[0-9]+|[0-9]+", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z][A-Za-z0-9_]*|[0-9]+", re.ASCII)
@@ -55,6 +56,15 @@ class Places:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._known: dict[tuple[str, str], Place] = {}
+        self._kinds: Mapping[str, tuple[re.Pattern[str], Callable[[str], Place]]] = {
+            "project": (_PROJECT, self._project),
+            "version": (_NUMBER, self._version),
+            "service-desk": (_PROJECT, self._service_desk),
+            "space": (_NUMBER, self._space),
+            "comment-on-page": (_NUMBER, self._footer_comment),
+            "task": (_NUMBER, self._task),
+            "template": (_NUMBER, self._template),
+        }
 
     def _get(self, kind: str, reference: str, path: str, query: Mapping[str, list[str]]) -> dict[str, Any]:
         found = catalogue.match("GET", path)
@@ -102,6 +112,60 @@ class Places:
         key = str(said["key"])
         return Place(key, key, frozenset({key, str(said["id"])}))
 
+    def of(self, word: str, reference: str) -> list[Place]:
+        """Find where something is by the catalogue's word for how it is named; both ends of a link between issues."""
+        if word == "issue-link":
+            ends = self._once(word, reference, _NUMBER, self._link_ends)
+            return [self.issue(end) for end in sorted(ends.names)]
+        form, find = self._kinds[word]
+        return [self._once(word, reference, form, find)]
+
+    def attachment(self, issue: Place, number: str) -> Place:
+        """Return the issue's place if the attachment of that id is on it; raises ``Unnamed`` if it is not."""
+        said = self._get("issue", issue.target, f"/rest/api/3/issue/{issue.target}", {"fields": ["attachment"]})
+        attached = (said.get("fields") or {}).get("attachment") or []
+        if not any(str(each.get("id")) == number for each in attached):
+            raise Unnamed(f"attachment {number} is not on {issue.target}")
+        return issue
+
+    def _version(self, reference: str) -> Place:
+        said = self._get("version", reference, f"/rest/api/3/version/{reference}", {})
+        project = self.project(str(said["projectId"]))
+        return Place(project.container, reference, frozenset({reference}))
+
+    def _link_ends(self, reference: str) -> Place:
+        said = self._get("link", reference, f"/rest/api/3/issueLink/{reference}", {})
+        return Place("", reference, frozenset({str(said["inwardIssue"]["key"]), str(said["outwardIssue"]["key"])}))
+
+    def _service_desk(self, reference: str) -> Place:
+        said = self._get("service desk", reference, f"/rest/servicedeskapi/servicedesk/{reference}", {})
+        return Place(str(said["projectKey"]), reference, frozenset({reference}))
+
+    def _footer_comment(self, reference: str) -> Place:
+        said = self._get("comment", reference, f"/wiki/api/v2/footer-comments/{reference}", {})
+        if not said.get("pageId") and said.get("parentCommentId"):
+            return self._once("comment-on-page", str(said["parentCommentId"]), _NUMBER, self._footer_comment)
+        page = self._page_of("comment", reference, said)
+        return Place(page.container, reference, page.names)
+
+    def _task(self, reference: str) -> Place:
+        said = self._get("task", reference, f"/wiki/api/v2/tasks/{reference}", {})
+        page = self._page_of("task", reference, said)
+        return Place(page.container, reference, page.names)
+
+    def _page_of(self, kind: str, reference: str, said: Mapping[str, Any]) -> Place:
+        """Find the page that a comment or task is on; a blog post is none, and no verb acts on it."""
+        for name in ("blogPostId", "attachmentId", "customContentId"):
+            if said.get(name) and not said.get("pageId"):
+                raise Unnamed(f"{kind} {reference} is not on a page")
+        return self.page(str(said["pageId"]))
+
+    def _template(self, reference: str) -> Place:
+        said = self._get("template", reference, f"/wiki/rest/api/template/{reference}", {})
+        space = said.get("space")
+        key = str(space["key"]) if isinstance(space, dict) else SITE
+        return Place(key, reference, frozenset({reference}))
+
     def _once(self, kind: str, reference: str, form: re.Pattern[str], find: Callable[[str], Place]) -> Place:
         if not form.fullmatch(reference):
             raise Unnamed(f"{reference!r} is no {kind}")
@@ -135,7 +199,14 @@ def imagined_issue(reference: str) -> Place | None:
 
 
 def imagined_page(reference: str, space: str | None) -> Place | None:
-    """Return the place of the page that observe mode would have created last, in ``space``."""
+    """Return the place of the page or comment that observe mode would have created last, in ``space``."""
     if reference != "0" or space is None:
         return None
     return Place(space, reference, frozenset({reference}), imagined=True)
+
+
+def imagined_version(reference: str, project: str | None) -> Place | None:
+    """Return the place of the version that observe mode would have created last, in ``project``."""
+    if reference != "0" or project is None:
+        return None
+    return Place(project, reference, frozenset({reference}), imagined=True)

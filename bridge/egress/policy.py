@@ -9,22 +9,19 @@ from typing import Any
 
 from bridge import catalogue
 from bridge.catalogue import Inference, Operation, PathRefused, Verb
-from bridge.egress.places import Place, Places, Unnamed, imagined_issue, imagined_page
-from bridge.rule.scope import SITE, Scope
+from bridge.egress import targets
+from bridge.egress.places import Place, Places, Unnamed
+from bridge.egress.targets import Asked, Bounds
+from bridge.rule.scope import SITE
 
+# What makes something new has no target that the event could have named; under @site its verb's name tells.
+_CREATES = frozenset({"project-in-body", "project-id-in-body", "space-in-body", "service-desk-in-body"})
+# Fields that have a verb of their own, which is what a scope lists for them.
+_OF_ITS_OWN = {"assign": "assignee", "security": "security"}
+# What belongs to all the issues that it names.
+_BETWEEN = frozenset({"references", "issue-link"})
 # What an issue cannot be created without is granted with ``create`` and not asked of scope.limits.fields.
 _CREATED_WITH = frozenset({"project", "issuetype", "summary", "parent"})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request of a handler, as its envelope has it."""
-
-    product: str
-    method: str
-    path: str
-    query: Mapping[str, Sequence[str]]
-    body: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,9 @@ class Ruling:
     """What was decided. ``refusal`` is the sentence for the log, None if it may be done.
 
     ``verb`` says how the write is marked and looked up; ``name`` is what the log calls it; ``hits`` are the projects or
-    spaces whose hits a search may show; ``serves`` are the verbs for whose sake a read may have been made.
+    spaces whose hits a search may show; ``serves`` are the verbs for whose sake a read may have been made,
+    ``unsent`` the names in the query that are for egress alone, ``targets`` all that is changed where a request names
+    several.
     """
 
     operation: Operation | None
@@ -45,22 +44,12 @@ class Ruling:
     hits: frozenset[str] | None = None
     imagined: bool = False
     serves: tuple[str, ...] = ()
+    unsent: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a delivery may do: the rule's scope under the account's ceiling, and what its limits count and compare.
-
-    ``granted`` is the rule's scope without the ceiling. ``observe`` is set in observe mode, and ``space`` to where that
-    would have created its last page.
-    """
-
-    scope: Scope
-    granted: Scope
-    event: frozenset[str]
-    made: int
-    observe: bool
-    space: str | None = None
+    def sent(self, query: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Return a query without what stood in it for egress alone."""
+        return {name: values for name, values in query.items() if name not in self.unsent}
 
 
 def judge(asked: Asked, bounds: Bounds, places: Places) -> Ruling:
@@ -82,65 +71,16 @@ def judge(asked: Asked, bounds: Bounds, places: Places) -> Ruling:
         text = f"Atlassian names no OAuth scope for {found.operation.operation_id}, so no token can be relied on"
         return Ruling(found.operation, name, inferred.write, shown, refusal=text)
     try:
-        places_found = _places(asked, inferred, bounds, places)
+        found_places = targets.find(asked, inferred, bounds, places)
     except Unnamed as error:
-        return Ruling(found.operation, name, inferred.write, shown, refusal=str(error))
-    return _decide(asked, bounds, places, inferred, found.operation, places_found)
+        # A write in doubt is still looked up: what it was to delete may be gone from where it was named.
+        return Ruling(found.operation, name, inferred.write, shown, verb=first, refusal=str(error))
+    return _decide(asked, bounds, places, inferred, found.operation, found_places)
 
 
 def served(inferred: Inference) -> tuple[str, ...]:
     """Return the full names of the verbs that could have led to a read, none for a write."""
     return () if inferred.write else tuple(verb.full_name for verb in inferred.alternatives)
-
-
-def _places(asked: Asked, inferred: Inference, bounds: Bounds, places: Places) -> list[Place]:
-    """Find every container that the request touches; the first is the target's own."""
-    body = asked.body if isinstance(asked.body, dict) else {}
-    word = inferred.container
-    found: list[Place]
-    if word == "issue":
-        found = [_issue(inferred.target or "", bounds, places)]
-    elif word == "project":
-        found = [places.project(inferred.target or "")]
-    elif word == "project-in-body":
-        fields = body.get("fields")
-        found = [places.project(_reference(fields.get("project") if isinstance(fields, dict) else None))]
-    elif word in {"page", "page-in-body"}:
-        found = [_page(inferred.target or str(body.get("pageId") or ""), bounds, places)]
-    elif word in {"space", "space-in-body"}:
-        found = [places.space(inferred.target or str(body.get("spaceId") or ""))]
-    elif word == "space-in-query":
-        found = [Place(key, key, frozenset({key})) for value in asked.query.get("keys", ()) for key in value.split(",")]
-    else:
-        found = [Place(SITE, inferred.target or asked.path, frozenset())]
-    for reference in inferred.references:
-        if reference is not None:
-            text = _reference(reference)
-            find = _page if asked.product == "confluence" else _issue
-            found.append(find(text, bounds, places))
-    return found
-
-
-def _issue(reference: str, bounds: Bounds, places: Places) -> Place:
-    imagined = imagined_issue(reference) if bounds.observe else None
-    return imagined or places.issue(reference)
-
-
-def _page(reference: str, bounds: Bounds, places: Places) -> Place:
-    imagined = imagined_page(reference, bounds.space) if bounds.observe else None
-    return imagined or places.page(reference)
-
-
-def _reference(value: object) -> str:
-    """Return the key or id by which a body names something: ``{"key": "OPS"}``, ``{"id": "1"}``, ``"1"`` or ``1``."""
-    if isinstance(value, dict):
-        if set(value) not in ({"key"}, {"id"}):
-            # Which of several names a site believes is its own affair, so it is given one.
-            raise Unnamed("the body names a target by something else than either its key or its id")
-        value = next(iter(value.values()))
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Unnamed("the body does not name its target")
-    return str(value)
 
 
 def _decide(
@@ -153,7 +93,7 @@ def _decide(
     if refusal is None and hits is not None:
         refusal = _unreadable_fields(asked)
     if refusal is None and inferred.write:
-        refusal = _limited(asked, bounds, places, inferred, own)
+        refusal = _limited(asked, bounds, places, inferred, found, operation)
     return Ruling(
         operation,
         granted,
@@ -165,6 +105,8 @@ def _decide(
         hits if hits is not None else _keys(inferred, found),
         own.imagined,
         served(inferred),
+        frozenset({"issue"} if inferred.container == "issue-in-query" else ()),
+        tuple(dict.fromkeys(place.target for place in found)) if inferred.container in _BETWEEN else (),
     )
 
 
@@ -192,16 +134,23 @@ def _granted(
         return inferred.verbs[0].full_name, inferred.verbs[0], None
     if inferred.alternatives:
         for verb in inferred.alternatives:
-            if inferred.container == "hits":
+            if inferred.container in {"hits", "anywhere"} or _belongs_to_nobody(inferred, found):
                 if bounds.scope.containers(product, verb.name):
                     return verb.full_name, verb, None
             elif _missing(bounds, product, verb.name, found) is None:
                 return verb.full_name, verb, None
-        first = inferred.alternatives[0]
+        # What the rule has for another project or space is what its author meant.
+        elsewhere = (verb for verb in inferred.alternatives if bounds.scope.containers(product, verb.name))
+        first = next(elsewhere, inferred.alternatives[0])
         nowhere = f"the scope grants {first.name} in no project or space"
         return first.full_name, first, _missing(bounds, product, first.name, found) or nowhere
     refusal = _missing(bounds, product, operation.operation_id, found)
     return operation.operation_id, None, refusal
+
+
+def _belongs_to_nobody(inferred: Inference, found: Sequence[Place]) -> bool:
+    """Tell whether a template is one of the whole site, which whoever may use templates may read."""
+    return inferred.container == "template" and all(place.container == SITE for place in found)
 
 
 def _missing(bounds: Bounds, product: str, word: str, found: Sequence[Place]) -> str | None:
@@ -221,26 +170,49 @@ def _in(elsewhere: str) -> str:
     return elsewhere if elsewhere == "nowhere" else f"in {elsewhere}"
 
 
-def _limited(asked: Asked, bounds: Bounds, places: Places, inferred: Inference, own: Place) -> str | None:
-    limits = bounds.scope.limits
+def _limited(
+    asked: Asked, bounds: Bounds, places: Places, inferred: Inference, found: Sequence[Place], operation: Operation
+) -> str | None:
+    limits, own = bounds.scope.limits, found[0]
     refusal = limits.refuse_count(bounds.made)
-    creates = inferred.container in {"project-in-body", "space-in-body"}
+    creates = _creates(inferred, operation)
     if refusal is None and not creates:
-        refusal = limits.refuse_target(own.names, bounds.event)
-    if refusal is None and {"edit", "create"} & {verb.name for verb in inferred.verbs}:
+        # A link is as much the one issue's as the other's.
+        own_names = own.names.union(*(place.names for place in found if inferred.container in _BETWEEN))
+        refusal = limits.refuse_target(own_names, bounds.event)
+        if any("[]" in path for verb in inferred.verbs for path in verb.references):
+            # In a list each one is changed by itself.
+            refusal = next(filter(None, (limits.refuse_target(each.names, bounds.event) for each in found)), refusal)
+        if refusal is None and limits.targets == "event" and _with_subtasks(asked):
+            refusal = 'the rule\'s scope.limits.targets is "event": deleteSubtasks would delete other issues with it'
+    if refusal is None and {"edit", "create", "create-request"} & {verb.name for verb in inferred.verbs}:
         refusal = limits.refuse_fields(_fields(asked.body, inferred, creates=creates))
-    if refusal is None and limits.transitions is not None:
+    if refusal is None and limits.transitions is not None and not own.imagined:
+        # What observe mode did not create has no workflow to ask; its transition is judged when there is one.
         number = _transition(asked.body, inferred)
         if number is not None:
             refusal = limits.refuse_transition(*(places.transition(own.target, number) or (number,)))
     return refusal
 
 
+def _creates(inferred: Inference, operation: Operation) -> bool:
+    if inferred.container in _CREATES:
+        return True
+    made = bool(inferred.verbs) and all(verb.name.startswith("create-") for verb in inferred.verbs)
+    return inferred.container == "site" and made and "{" not in operation.path
+
+
+def _with_subtasks(asked: Asked) -> bool:
+    said = asked.query.get("deleteSubtasks", ())
+    return asked.method == "DELETE" and any(each.casefold() != "false" for each in said)
+
+
 def _fields(body: Any, inferred: Inference, *, creates: bool) -> set[str]:
     named = {str(name) for part in ("fields", "update") for name in (body or {}).get(part) or {}}
+    named |= {str(name) for name in (body or {}).get("requestFieldValues") or {}}
     if creates:
         named -= _CREATED_WITH
-    return named - {"assignee"} if any(verb.name == "assign" for verb in inferred.verbs) else named
+    return named - {_OF_ITS_OWN[verb.name] for verb in inferred.verbs if verb.name in _OF_ITS_OWN}
 
 
 def _transition(body: Any, inferred: Inference) -> str | None:

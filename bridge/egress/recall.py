@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.egress.policy import Asked
+from bridge.egress.targets import Asked
 from bridge.store.answers import Kept
 from bridge.store.journal import CLOSED, Kind, short
 
 _SENDING = (Kind.INTENT, Kind.RESENT, Kind.UNSENT)
-_MADE = frozenset({"done", "read", "observed"})
+_MADE = frozenset({"done", "read", "observed", "skipped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Record:
     @property
     def made(self) -> bool:
         """Whether a write is recorded to have been made."""
-        return self.closed is not None and self.closed["kind"] == Kind.OUTCOME and self.closed["outcome"] == "done"
+        closed = self.closed
+        return closed is not None and closed["kind"] in {Kind.OUTCOME, Kind.DECIDED} and closed["outcome"] == "done"
 
 
 def weigh(entries: Sequence[dict[str, Any]], round_: int) -> Record:
@@ -54,7 +55,8 @@ def weigh(entries: Sequence[dict[str, Any]], round_: int) -> Record:
         if kind in (Kind.INTENT, Kind.RESENT):
             first = entry if kind is Kind.INTENT or first is None else first
             sent, unsent, closed = entry, False, None
-        elif kind is Kind.UNSENT:
+        elif kind is Kind.UNSENT or (kind is Kind.DECIDED and entry["outcome"] == "not-done"):
+            # Nobody did it, says the site's refusal or a person: the recorded request may be sent.
             unsent = True
         elif kind in CLOSED:
             closed, sent, unsent = entry, None, False
@@ -73,8 +75,10 @@ def by_step(entries: Sequence[dict[str, Any]], round_: int) -> dict[int, Record]
 
 
 def envelope(asked: Asked) -> bytes:
-    """Return the bytes by which query and body are compared and kept."""
+    """Return the bytes by which query, body and file are compared and kept."""
     content = {"query": {name: list(values) for name, values in asked.query.items()}, "body": asked.body}
+    if asked.file is not None:
+        content["file"] = asked.file.as_data()
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 

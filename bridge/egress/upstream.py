@@ -1,50 +1,61 @@
-"""The connection to the sites: one client, no redirects, the credential added here and only here.
+"""The connection to the sites: one client, no cookies, the credential added here and only here.
 
-Every way in which a request can end is sorted here by what may have happened at the site, after
-https://developer.atlassian.com/cloud/jira/platform/rate-limiting/ and the OpenAPI files.
+A redirect is an answer like any other, and never followed, but for downloads: those are followed by hand, without the
+credential, to Atlassian's own hosts (``redirects``). How an answer counts is decided in ``answered``.
 """
 
 import json
-import logging
-import random
 import ssl
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 
+from bridge.egress import redirects
+from bridge.egress.answered import (
+    OK,
+    REDIRECTED,
+    REFUSED,
+    TOO_MANY,
+    SiteAnswer,
+    Unauthorized,
+    astray,
+    jitter,
+    sort,
+    trace_in,
+)
+from bridge.egress.exchange import Exchange, Leave
 from bridge.errors import InDoubt, NotSent
 
-log = logging.getLogger(__name__)
+__all__ = ["Arrived", "Attached", "Outgoing", "SiteAnswer", "Unauthorized", "Upstream"]
 
-LARGEST_ANSWER = 16 * 1024 * 1024
-TRACE_HEADERS = ("atl-traceid", "x-arequestid", "atl-request-id")
-OK, REDIRECTED, UNAUTHORIZED, TIMED_OUT, TOO_MANY, BROKEN = 200, 300, 401, 408, 429, 500
-LONGEST_DELAY = 3600.0
-# What httpx raises before a byte of the request can have reached the site.
-NEVER_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-    httpx.LocalProtocolError,
-)
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that goes with a request, as the part ``file`` of a form (RFC 7578)."""
+
+    name: str
+    type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request as it leaves: ``base`` is origin and gateway prefix, ``path`` was matched letter by letter."""
+    """A request as it leaves: ``base`` is origin and gateway prefix, ``path`` was matched letter by letter.
+
+    ``body`` is sent as JSON, ``form`` as the fields of a form; with ``attached`` the form is a multipart one.
+    """
 
     method: str
     base: str
     path: str
     query: Mapping[str, Sequence[str]]
-    body: Any = None
+    body: Any = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    attached: Attached | None = None
 
     @property
     def url(self) -> str:
@@ -52,42 +63,51 @@ class Outgoing:
         pairs = [(name, value) for name, values in self.query.items() for value in values]
         return f"{self.base}{self.path}" + (f"?{urlencode(pairs, quote_via=quote)}" if pairs else "")
 
+    def content(self) -> dict[str, Any]:
+        """Return what httpx is given for the body."""
+        if self.attached is not None:
+            part = (self.attached.name, self.attached.content, self.attached.type)
+            # Atlassian refuses a multipart form without this header, as a guard against forged requests of browsers.
+            return {
+                "data": dict(self.form or {}),
+                "files": {"file": part},
+                "headers": {"X-Atlassian-Token": "no-check"},
+            }
+        if self.form is not None:
+            return {"data": dict(self.form)}
+        if self.body is None:
+            # Confluence wants the same header where a watcher is added or removed, which takes no body.
+            return {} if self.method == "GET" else {"headers": {"X-Atlassian-Token": "no-check"}}
+        text = json.dumps(self.body, ensure_ascii=True, allow_nan=False).encode()
+        return {"content": text, "headers": {"Content-Type": "application/json"}}
+
 
 @dataclass(frozen=True, slots=True)
-class SiteAnswer:
-    """What the site said: the body as JSON, or as text if it is none."""
+class Arrived:
+    """A file that a site answers with, while it still comes: ``chunks`` are its bytes, to be read once."""
 
-    status: int
-    body: Any
-    trace: str | None = None
-    category: str | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the site did it."""
-        return OK <= self.status < REDIRECTED
+    chunks: Iterator[bytes]
+    headers: Mapping[str, str]
+    trace: str | None
 
 
-class Unauthorized(Exception):
-    """The site answered 401; ``scope`` tells whether for a missing OAuth scope."""
-
-    def __init__(self, *, scope: bool) -> None:
-        self.scope = scope
-        super().__init__("401")
+Keep = Callable[[Arrived], SiteAnswer]
 
 
 class Upstream:
     """Sends one request at a time over kept-alive connections; safe for threads."""
 
     def __init__(self, timeout: float, transport: httpx.BaseTransport | None = None) -> None:
-        # Loading the certificates costs 20-35 ms of CPU, hence one context and one client for the whole process.
+        # Loading the certificates costs 20-35 ms of CPU, hence one context and one client for the whole process. It
+        # serves all accounts, so it keeps no cookies: a session of one account would be shown for another.
         self._client = httpx.Client(
             transport=transport,
             verify=ssl.create_default_context() if transport is None else True,
             follow_redirects=False,
             trust_env=transport is None,
             limits=httpx.Limits(max_connections=128, max_keepalive_connections=64),
-            headers={"Accept": "application/json", "User-Agent": "bridge"},
+            headers={"User-Agent": "bridge"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._timeout = timeout
 
@@ -95,105 +115,78 @@ class Upstream:
         """Close the connections."""
         self._client.close()
 
-    def send(self, outgoing: Outgoing, token: str | None, seconds_left: float) -> SiteAnswer:
-        """Send and return the site's definite answer.
+    def send(
+        self, outgoing: Outgoing, token: str | None, seconds_left: float, leave: Leave | None = None
+    ) -> SiteAnswer:
+        """Send and return the site's definite answer; ``leave`` is asked right before, and raises ``NotSent`` or not.
 
-        Raises ``NotSent`` (the site certainly did not act), ``InDoubt`` (it may have), ``Unauthorized`` (401).
+        Raises ``NotSent`` (the site certainly did not act), ``InDoubt`` (it may have), ``Unauthorized`` (nobody was
+        let in).
         """
-        timeout = min(self._timeout, seconds_left)
-        if timeout <= 0:
-            raise NotSent("the attempt's time is up", delay=0)
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        content = None
-        if outgoing.body is not None:
-            content = json.dumps(outgoing.body, ensure_ascii=True, allow_nan=False).encode()
-            headers["Content-Type"] = "application/json"
-        try:
-            request = self._client.build_request(
-                outgoing.method, outgoing.url, content=content, headers=headers, timeout=timeout
-            )
-            _same_place(outgoing, request)
-            response = self._client.send(request, stream=True)
-        except NEVER_LEFT as error:
-            raise NotSent(f"the site cannot be reached ({type(error).__name__})", delay=_jitter(5)) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise InDoubt(f"no answer came ({type(error).__name__})") from error
-        try:
-            return _sorted(response, _read(response, time.monotonic() + timeout))
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise InDoubt(f"the answer broke off ({type(error).__name__})") from error
-        finally:
-            response.close()
+        with _Judged(self._client, min(self._timeout, seconds_left), outgoing, leave) as exchange:
+            response = exchange.first(token)
+            return sort(response, exchange.read(response))
+
+    def download(self, outgoing: Outgoing, token: str, seconds_left: float, keep: Keep) -> SiteAnswer:
+        """Ask for a file, follow where the site sends for it, and return what ``keep`` makes of the file.
+
+        Raises as ``send`` does; an answer that is no file is returned as ``send`` returns it.
+        """
+        with _Judged(self._client, min(self._timeout, seconds_left), outgoing) as exchange:
+            response = exchange.first(token, accept="*/*")
+            # The gateway's id is what Atlassian can look up; where the bytes come from is another service.
+            start, trace = response.request.url, trace_in(response)
+            hops = 0
+            try:
+                while REDIRECTED <= response.status_code < REFUSED and hops < redirects.MOST:
+                    where = redirects.followed(start, response)
+                    hops += 1
+                    response = exchange.send("GET", where, headers={"Accept": "*/*"})
+                if response.status_code == OK:
+                    return keep(Arrived(exchange.chunks(response), response.headers, trace))
+            except redirects.Astray as error:
+                return astray(str(error), trace)
+            except (NotSent, InDoubt) as error:
+                if hops:
+                    raise _away(where, str(error)) from error
+                raise
+            if not hops or response.status_code < REFUSED:
+                return sort(response, exchange.read(response))
+            # It was not shown the credential, so what it refuses says nothing about the account, nor about the site.
+            if response.status_code < TOO_MANY:
+                words = f"the host of the file, {where.host}, answered {response.status_code}"
+                return SiteAnswer(response.status_code, {"errorMessages": [words]}, trace)
+            raise _away(where, f"it answered {response.status_code}")
 
 
-def _same_place(outgoing: Outgoing, request: httpx.Request) -> None:
-    """Hold what is about to leave against what was judged: httpx may normalise, and judged must be what is sent."""
-    wanted = httpx.URL(outgoing.base)
-    path = request.url.raw_path.split(b"?")[0].decode("ascii")
-    origin = (request.url.scheme, request.url.host, request.url.port)
-    if (
-        origin != (wanted.scheme, wanted.host, wanted.port)
-        or path != wanted.raw_path.decode("ascii").rstrip("/") + outgoing.path
-    ):
-        raise NotSent("the request would go to another place than the one that was judged", delay=60)
+def _away(where: httpx.URL, why: str) -> NotSent:
+    return NotSent(f"the host of the file, {where.host}, does not give it: {why}", delay=jitter(15))
 
 
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            raise InDoubt(f"the answer has more than {LARGEST_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            # httpx bounds the wait for each chunk only, and an attempt has one deadline for all of them.
-            raise InDoubt("the answer did not end in time")
-    return bytes(content)
+class _Judged(Exchange):
+    """An exchange whose first request goes where the judged one was to go, with the credential, and no other does."""
 
+    def __init__(self, client: httpx.Client, seconds: float, outgoing: Outgoing, leave: Leave | None = None) -> None:
+        super().__init__(client, seconds, leave)
+        self._outgoing = outgoing
 
-def _sorted(response: httpx.Response, content: bytes) -> SiteAnswer:
-    status = response.status_code
-    category = response.headers.get("x-failure-category")
-    if status == UNAUTHORIZED:
-        raise Unauthorized(scope=category == "FAILURE_CLIENT_SCOPE_CHECK" or b"scope does not match" in content)
-    if status == TOO_MANY:
-        reason = response.headers.get("ratelimit-reason") or category or "no reason given"
-        raise NotSent(f"the site limits the rate ({reason})", delay=_delay(response.headers))
-    if status >= BROKEN or status == TIMED_OUT:
-        raise InDoubt(f"the site answered {status}")
-    trace = next((response.headers[name] for name in TRACE_HEADERS if name in response.headers), None)
-    if REDIRECTED <= status < 400:  # noqa: PLR2004 - RFC 9110 section 15.4
-        words = f"the site redirects elsewhere ({status}), which egress does not follow"
-        return SiteAnswer(421, {"errorMessages": [words]}, trace, category)
-    return SiteAnswer(status, _decoded(content, done=status < REDIRECTED), trace, category)
+    def first(self, token: str | None, accept: str = "application/json") -> httpx.Response:
+        """Send the request itself."""
+        content = self._outgoing.content()
+        headers = {**content.pop("headers", {}), "Accept": accept}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.send(self._outgoing.method, self._outgoing.url, headers=headers, **content)
 
-
-def _decoded(content: bytes, *, done: bool) -> Any:
-    if not content:
-        return None
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        if done:
-            # Every operation answers in JSON or nothing: this is somebody else's page, and proves no effect.
-            raise InDoubt("the answer is no JSON") from error
-        return content.decode("utf-8", "replace")[:4000]
-
-
-def _delay(headers: Mapping[str, str]) -> float:
-    """Read when to come back: Retry-After is the minimum, X-RateLimit-Reset a time of day, neither may be missing."""
-    seconds = headers.get("retry-after", "")
-    if seconds.strip().isdigit():
-        return min(float(seconds), LONGEST_DELAY) + _jitter(0.5)
-    reset = headers.get("x-ratelimit-reset", "")
-    try:
-        until = datetime.fromisoformat(reset)
-    except ValueError:
-        return _jitter(10)
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return min(max((until - datetime.now(UTC)).total_seconds(), 1.0), LONGEST_DELAY) + _jitter(0.5)
-
-
-def _jitter(seconds: float) -> float:
-    """Spread out those who wait for the same thing (Atlassian's recipe: 0.7 to 1.3)."""
-    return seconds * random.uniform(0.7, 1.3)  # noqa: S311 - no secret
+    def check(self, request: httpx.Request) -> None:
+        """Hold what is about to leave against what was judged: httpx may normalise, and judged must be what is sent."""
+        if "authorization" not in request.headers and self._responses:
+            return
+        wanted = httpx.URL(self._outgoing.base)
+        path = request.url.raw_path.split(b"?")[0].decode("ascii")
+        origin = (request.url.scheme, request.url.host, request.url.port)
+        if (
+            origin != (wanted.scheme, wanted.host, wanted.port)
+            or path != wanted.raw_path.decode("ascii").rstrip("/") + self._outgoing.path
+        ):
+            raise NotSent("the request would go to another place than the one that was judged", delay=60)

@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -201,7 +201,7 @@ class Hooks:
         now = Standing(accepted.id, accepted.state)
         if accepted.duplicate:
             now = self.waiting.look(accepted.id, rule) or now
-        return self.waiting.until_ended(now, rule, limit)
+        return replace(self.waiting.until_ended(now, rule, limit), duplicate=accepted.duplicate)
 
 
 def _no_rules() -> DeliveryRefused:

@@ -31,15 +31,20 @@ ENDED = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a delivery stands; ``result`` is what its handler returned, None before."""
+    """How a delivery stands; ``result`` is what its handler returned, None before.
+
+    ``duplicate`` says to whoever waits that it is an earlier delivery that stands for theirs.
+    """
 
     delivery: str
     state: State
     result: object = None
+    duplicate: bool = False
 
     def answer(self) -> Response:
         """Return ``{delivery, status, result}`` with the status code that says whether it has ended, and how."""
-        document = {"delivery": self.delivery, "status": str(self.state), "result": self.result}
+        document: dict[str, object] = {"delivery": self.delivery, "status": str(self.state), "result": self.result}
+        document |= {"duplicate": True} if self.duplicate else {}
         return Response(
             json.dumps(document), ENDED.get(self.state, HTTPStatus.ACCEPTED), content_type="application/json"
         )

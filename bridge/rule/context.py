@@ -5,7 +5,7 @@ the handler makes its calls; a further attempt must make the same calls in the s
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import httpx
@@ -15,6 +15,7 @@ from bridge.rule.adf import Formatted
 from bridge.rule.answers import words
 from bridge.rule.confluence import Confluence
 from bridge.rule.door import Claim, Door
+from bridge.rule.files import File, type_of
 from bridge.rule.jira import Jira
 from bridge.rule.markdown import markdown_to_adf
 from bridge.rule.request import Answer, Request
@@ -36,15 +37,22 @@ class Context:
         self.jira = Jira(self)
         self.confluence = Confluence(self)
         self.rule = claim.rule
+        self.delivery = claim.delivery
         self._door = Door(client, claim)
         self._thread = threading.current_thread()
         self._step = 0
+        self._observed = 0
         self._stop: Stop | None = None
 
     @property
     def steps(self) -> int:
         """How many steps were made."""
         return self._step
+
+    @property
+    def observed(self) -> int:
+        """How many steps were only observed."""
+        return self._observed
 
     @property
     def stopped(self) -> Stop | None:
@@ -77,9 +85,24 @@ class Context:
             text = f"{request.verb} {request.target}: the call holds what JSON cannot: {error}"
             raise HandlerFailed(self.rule, text) from error
         self._step = step
+        self._observed += answer.observed
         if answer.status >= 400:  # noqa: PLR2004 - RFC 9110 section 15: the classes of refusals begin here
             raise ActionFailed(request.verb, request.target, answer.status, words(answer.body))
         return answer
+
+    def file(self, name: str, content: bytes | str, type: str | None = None) -> File:  # noqa: A002 - a file's type is called so
+        """Keep a file with egress and return the handle by which a step attaches it.
+
+        Without a ``type`` it follows from the name. What it holds must be the same in every attempt, like everything a
+        handler does. Raises ``HandlerFailed`` when it is too large.
+        """
+        octets = content.encode() if isinstance(content, str) else content
+        digest, size = self._ask(lambda: self._door.keep(octets))
+        return File(digest, name, size, type or type_of(name, content))
+
+    def content(self, file: Mapping[str, Any]) -> bytes:
+        """Return the bytes of a file that was made or fetched in this delivery."""
+        return self._ask(lambda: self._door.kept(str(file["digest"])))
 
     def log(self, text: object) -> None:
         """Put a line on the delivery's timeline, for people; at most 4,000 characters of it are kept."""

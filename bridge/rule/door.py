@@ -15,7 +15,7 @@ from bridge.errors import ActionRefused, Fenced, HandlerFailed, Stop
 from bridge.rule.event import Event
 from bridge.rule.request import Answer, Request
 
-OK, NO_CONTENT, BAD_REQUEST, FORBIDDEN, CONFLICT = 200, 204, 400, 403, 409
+OK, NO_CONTENT, BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE = 200, 204, 400, 403, 404, 409, 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class Door:
             "query": {name: list(values) for name, values in request.query.items()},
             "body": request.body,
         }
+        if request.file is not None:
+            envelope["file"] = {name: request.file[name] for name in ("digest", "name", "type")}
         response = self._post("/call", envelope)
         if response.status_code == FORBIDDEN:
             said = _body(response)
@@ -88,6 +90,26 @@ class Door:
         said = _body(_expect(response, OK))
         kept = {name: said[name] for name in ("observed", "recalled", "dropped") if said.get(name) is not None}
         return Answer(int(said["status"]), said.get("body"), **kept)
+
+    def keep(self, content: bytes) -> tuple[str, int]:
+        """Have egress keep a file for this delivery; return its digest and size.
+
+        Raises ``HandlerFailed`` when it is too large or there is no room for it.
+        """
+        who = {"delivery": self._claim.delivery, "attempt": str(self._claim.attempt)}
+        headers = {"Authorization": f"Bearer {self._claim.capability}", "Content-Type": "application/octet-stream"}
+        response = _send(self._client, "/spool", content, headers, who)
+        if response.status_code in {BAD_REQUEST, TOO_LARGE}:
+            raise HandlerFailed(self._claim.rule, _detail(response))
+        said = _body(_expect(response, OK))
+        return str(said["digest"]), int(said["size"])
+
+    def kept(self, digest: str) -> bytes:
+        """Return the bytes of a file of this delivery. Raises ``HandlerFailed`` when egress has none of that digest."""
+        response = self._post("/spool/read", {"digest": digest})
+        if response.status_code in {BAD_REQUEST, NOT_FOUND}:
+            raise HandlerFailed(self._claim.rule, _detail(response))
+        return _expect(response, OK).content
 
     def log(self, text: str) -> None:
         """Put a line on the delivery's timeline."""
@@ -122,8 +144,14 @@ class Door:
 def _post(client: httpx.Client, path: str, said: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
     # ASCII with escapes, so that half a surrogate pair in a payload is carried as it came instead of failing here.
     content = json.dumps(said, allow_nan=False).encode("ascii")
+    return _send(client, path, content, {**headers, "Content-Type": "application/json"}, {})
+
+
+def _send(
+    client: httpx.Client, path: str, content: bytes, headers: Mapping[str, str], query: Mapping[str, str]
+) -> httpx.Response:
     try:
-        return client.post(path, content=content, headers={**headers, "Content-Type": "application/json"})
+        return client.post(path, params=dict(query), content=content, headers=dict(headers))
     except Exception as error:
         # Whatever it is, nobody knows whether egress acted. In-process, egress's own exceptions arrive here as well.
         raise Stop("lost", f"egress cannot be reached ({type(error).__name__})") from error

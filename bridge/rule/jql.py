@@ -17,6 +17,20 @@ _ESCAPED = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
 
 
+class Jql(str):
+    """A query that is finished: its values are literals already, and nothing in it is a place to fill."""
+
+    __slots__ = ()
+
+
+Query = str | Jql
+
+
+def finished(template: Query, values: Mapping[str, Any]) -> str:
+    """Return a query ready to be sent, its places filled unless it came finished."""
+    return str(template) if isinstance(template, Jql) else fill(template, values)
+
+
 def literal(value: Any) -> str:
     """Write a value as JQL: text in quotes, a whole number bare, a list as ``"a", "b"`` to stand in parentheses.
 

@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 
 from bridge.errors import Mistake, RuleInvalid
 from bridge.rule import lines, schema, steps
+from bridge.rule.methods import METHODS
 from bridge.rule.scope import Limits, Scope
 
 Source = Literal["jira-automation", "jira-webhook", "confluence-automation", "other"]
@@ -105,7 +106,8 @@ class Manifest:
         Only steps can say so. When one step of a verb says continue and another stop, the recipe itself ends the
         attempt at the second, so an attempt that returned met only failures it may go on from.
         """
-        return any(step.verb == verb and step.on_failure == "continue" for step in self.steps)
+        forgiving = (step for step in self.steps if step.on_failure == "continue")
+        return any(verb in METHODS[step.verb].verbs for step in forgiving)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ names the later one holds. Everything is inserted as literal text for its place.
 will not get better by itself, so the delivery is dead with the reason (``PayloadInvalid``), and replayable.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -15,19 +15,19 @@ from bridge.rule import jql, template
 from bridge.rule.adf import Formatted
 from bridge.rule.context import Context
 from bridge.rule.event import Event, issue_of, page_of
-from bridge.rule.jira import found
 from bridge.rule.manifest import Step
 from bridge.rule.markdown import parts_to_adf
+from bridge.rule.method import Argument, Kind
+from bridge.rule.methods import METHODS
 from bridge.rule.places import Parts, Value
 from bridge.rule.registry import Rule
-from bridge.rule.steps import SHAPES, Argument
 
 MOST_ITEMS = 1_000
 Values = Mapping[str, Any]
 
 
 def run(rule: Rule, event: Event, context: Context) -> dict[str, Any]:
-    """Run a rule's steps and return what became of each: verb, how often done, skipped and failed.
+    """Run a rule's steps and return what became of each: verb, how often done (or only observed), skipped and failed.
 
     Raises ``PayloadInvalid`` when a template does not fit the payload, and what the context raises: an ``ActionError``
     only out of steps whose ``on_failure`` is stop.
@@ -69,6 +69,8 @@ class _Runner:
         self._place = f"rules/{rule}.toml: step {number} ({step.verb})"
         self._step = step
         self._context = context
+        self._method = METHODS[step.verb]
+        self._on = context.jira if self._method.product == "jira" else context.confluence
 
     def run(self, values: Values) -> tuple[Any, dict[str, int]]:
         """Do the step, once or for each item; return its result (a list with ``each``) and how often it was done."""
@@ -93,8 +95,9 @@ class _Runner:
                 counts["skipped"] += 1
                 return None
         arguments = {name: self._filled(name, given, values) for name, given in step.arguments.items()}
+        before = self._context.observed
         try:
-            result = _DO[step.verb](self._context, arguments)
+            result = _listed(getattr(self._on, self._method.attribute)(**arguments))
         except ValueError as error:
             raise self._misfit("", str(error)) from error
         except ActionError:
@@ -102,13 +105,14 @@ class _Runner:
                 raise
             counts["failed"] += 1
             return None
-        counts["done"] += 1
+        fate = "observed" if self._context.observed > before else "done"
+        counts[fate] = counts.get(fate, 0) + 1
         return result
 
     def _filled(self, name: str, given: Any, values: Values) -> Any:
-        argument = SHAPES[self._step.verb].argument(name)
+        argument = self._method.argument(name)
         try:
-            return _fill(argument, given, values)
+            return _fitted(argument, _fill(argument, given, values))
         except ValueError as error:
             raise self._misfit(name, str(error)) from error
 
@@ -122,26 +126,42 @@ class _Runner:
         return PayloadInvalid(self._rule, {f"{self._place}, {key}" if key else self._place: text})
 
 
+def _listed(result: Any) -> Any:
+    """Return what a method gave; hits that come as they are asked for are asked for here, up to the most."""
+    return list(islice(result, MOST_ITEMS)) if isinstance(result, Iterator) else result
+
+
 def _fill(argument: Argument, given: Any, values: Values) -> Any:
     """Fill an argument in; raise ``ValueError`` when it cannot be."""
     if argument.kind == "markdown":
         return Formatted(parts_to_adf(_parts(given, values)))
-    if argument.kind == "jql":
-        return jql.join(_parts(given, values))
+    if argument.kind == "query":
+        return jql.Jql(jql.join(_parts(given, values)))
+    return _evaluated(given, values)
+
+
+def _evaluated(given: Any, values: Values) -> Any:
     if isinstance(given, str):
         return template.parse(given).value(values)
     if isinstance(given, Mapping):
-        return {key: _fill(argument, inner, values) for key, inner in given.items()}
-    return [_fill(argument, inner, values) for inner in given] if isinstance(given, list) else given
+        return {key: _evaluated(inner, values) for key, inner in given.items()}
+    return [_evaluated(inner, values) for inner in given] if isinstance(given, list) else given
 
 
 def _parts(text: str, values: Values) -> Parts:
     return tuple(part if isinstance(part, str) else Value(part.evaluate(values)) for part in template.parse(text).parts)
 
 
-def _text(arguments: Values, name: str) -> str:
-    """Return an argument that must be text; a whole number, such as an id out of a payload, is written as text."""
-    value = arguments[name]
+def _fitted(argument: Argument, value: Any) -> Any:
+    """Return a value as its argument takes it; raise ``_Misfit`` for another kind of value."""
+    if value is None and argument.nullable:
+        return None
+    fit = _FITS.get(argument.kind)
+    return value if fit is None else fit(argument.name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    """Take text that is not empty; a whole number, such as an id out of a payload, is written as text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
@@ -149,22 +169,31 @@ def _text(arguments: Values, name: str) -> str:
     return value
 
 
-def _perhaps(arguments: Values, name: str) -> str | None:
-    return None if arguments.get(name) is None else _text(arguments, name)
-
-
-def _table(arguments: Values, name: str) -> dict[str, Any] | None:
-    value = arguments.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise _Misfit(f"{name} must be a table of fields, and it is {_said(value)}")
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _Misfit(f"{name} must be a table, and it is {_said(value)}")
     return value
 
 
-def _words(value: Any, name: str) -> list[str]:
+def _words(name: str, value: Any) -> list[str]:
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not words or not all(isinstance(each, str) and each.strip() for each in words):
         raise _Misfit(f"{name} must be text or a list of texts, and it is {_said(value)}")
     return words
+
+
+def _number(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _Misfit(f"{name} must be a whole number, and it is {_said(value)}")
+    if name == "limit" and not 0 < value <= MOST_ITEMS:
+        raise _Misfit(f"limit must be a whole number from 1 to {MOST_ITEMS}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Misfit(f"{name} must be true or false, and it is {_said(value)}")
+    return value
 
 
 def _said(value: Any) -> str:
@@ -172,63 +201,12 @@ def _said(value: Any) -> str:
     return "empty" if value in (None, "", [], {}) else kinds.get(type(value), "something else")
 
 
-def _read(context: Context, given: Values) -> Any:
-    fields = given.get("fields")
-    return context.jira.issue(_text(given, "issue"), None if fields is None else _words(fields, "fields"))
-
-
-def _search(context: Context, given: Values) -> Any:
-    limit = given.get("limit", MOST_ITEMS)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 0 < limit <= MOST_ITEMS:
-        raise _Misfit(f"limit must be a whole number from 1 to {MOST_ITEMS}")
-    fields = _words(given.get("fields", ["summary", "status"]), "fields")
-    return list(islice(found(context, given["jql"], fields, limit), limit))
-
-
-def _edit(context: Context, given: Values) -> Any:
-    changed, added, removed = (_table(given, name) for name in ("set", "add", "remove"))
-    return context.jira.edit(_text(given, "issue"), set=changed, add=added, remove=removed)
-
-
-def _create(context: Context, given: Values) -> Any:
-    return context.jira.create(
-        _text(given, "project"),
-        _text(given, "issue_type"),
-        _text(given, "summary"),
-        given.get("description"),
-        parent=_perhaps(given, "parent"),
-        fields=_table(given, "fields"),
-    )
-
-
-def _transition(context: Context, given: Values) -> Any:
-    return context.jira.transition(_text(given, "issue"), _text(given, "to"), fields=_table(given, "fields"))
-
-
-def _create_page(context: Context, given: Values) -> Any:
-    parent = _perhaps(given, "parent")
-    return context.confluence.create_page(_text(given, "space"), _text(given, "title"), given["body"], parent)
-
-
-def _update_page(context: Context, given: Values) -> Any:
-    title = _perhaps(given, "title")
-    body, append = given.get("body"), given.get("append")
-    return context.confluence.update_page(_text(given, "page"), title=title, body=body, append=append)
-
-
-_DO: Mapping[str, Callable[[Context, Values], Any]] = {
-    "jira.read": _read,
-    "jira.search": _search,
-    "jira.comment": lambda context, given: context.jira.comment(_text(given, "issue"), given["body"]),
-    "jira.transition": _transition,
-    "jira.edit": _edit,
-    "jira.assign": lambda context, given: context.jira.assign(_text(given, "issue"), _perhaps(given, "account_id")),
-    "jira.create": _create,
-    "confluence.read": lambda context, given: context.confluence.page(_text(given, "page")),
-    "confluence.create-page": _create_page,
-    "confluence.update-page": _update_page,
-    "confluence.comment": lambda context, given: context.confluence.comment(_text(given, "page"), given["body"]),
-    "confluence.label": lambda context, given: context.confluence.label(
-        _text(given, "page"), *_words(given["labels"], "labels")
-    ),
+_FITS: Mapping[Kind, Callable[[str, Any], Any]] = {
+    "issue": _text,
+    "page": _text,
+    "text": _text,
+    "words": _words,
+    "table": _table,
+    "number": _number,
+    "flag": _flag,
 }

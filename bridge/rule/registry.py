@@ -25,6 +25,7 @@ from bridge import catalogue
 from bridge.errors import Mistake, RuleInvalid
 from bridge.rule import manifest, source
 from bridge.rule.manifest import Draft, Manifest
+from bridge.rule.methods import METHODS
 from bridge.rule.nearest import hint
 from bridge.rule.scope import SITE, Ceiling
 from bridge.settings import Account
@@ -293,7 +294,7 @@ def _check_scope(draft: Draft) -> Iterator[Mistake]:
 def _wrong_grant(product: str, container: str, name: str) -> str | None:
     verb = catalogue.verbs().get(f"{product}.{name}")
     if verb is not None:
-        if container == SITE and verb.container != "site":
+        if container == SITE and verb.container not in {"site", "anywhere"}:
             return f"'{name}' is granted per project or space, not under {SITE}"
         if container != SITE and verb.container == "site":
             return f"'{name}' belongs to no project or space: grant it under \"{SITE}\""
@@ -335,7 +336,7 @@ def _odd(draft: Draft, read: Manifest, accounts: Mapping[str, AccountFacts] | No
         text = f"is beyond the ceiling of the account '{read.account}' and will be refused"
         yield draft.mistake(("scope", *beyond.split(" ")[:2]), f"{beyond} {text}")
     if read.steps:
-        used = {step.verb for step in read.steps}
+        used = {verb for step in read.steps for verb in METHODS[step.verb].verbs}
         for product in ("jira", "confluence"):
             for container, verbs in sorted(read.scope.grants(product).items()):
                 for verb in sorted(verbs):

@@ -13,11 +13,18 @@ from bridge.rule.event import IssueRef, PageRef
 Query = Mapping[str, Sequence[str]]
 Issue = str | int | IssueRef
 Page = str | int | PageRef
+Words = str | Sequence[str]
+
+# The id of what observe mode did not make; no site gives it to anything.
+STAND_IN = "0"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of a handler. ``verb`` and ``target`` are for the texts of errors; egress finds both out by itself."""
+    """One call of a handler. ``verb`` and ``target`` are for the texts of errors; egress finds both out by itself.
+
+    ``file`` is the handle of a file that goes along (``bridge.rule.files.File``).
+    """
 
     product: Literal["jira", "confluence"]
     method: str
@@ -27,6 +34,7 @@ class Request:
     label: str | None = None
     verb: str = ""
     target: str = ""
+    file: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,15 @@ def object_of(answer: Answer, instead: Mapping[str, Any] | None = None) -> dict[
 class Caller(Protocol):
     """What the verbs need of the context."""
 
+    @property
+    def delivery(self) -> str:
+        """The delivery's id: the same in every attempt, so it can stand in for chance."""
+        ...
+
+    def file(self, name: str, content: bytes | str, type: str | None = None) -> Any:  # noqa: A002 - as on Context
+        """Have egress keep a file for this delivery and return its handle (``bridge.rule.files.File``)."""
+        ...
+
     def call(self, request: Request) -> Answer:
         """Have egress do it; raise ``ActionFailed`` for a 4xx answer, ``ActionRefused`` when the scope forbids it."""
         ...
@@ -67,6 +84,11 @@ def segment(value: object) -> str:
 def name_of(target: object) -> str:
     """Return the key or id of an issue or page that was given as text, number or reference."""
     return target.ref if isinstance(target, IssueRef | PageRef) else str(target)
+
+
+def words_of(value: Words) -> list[str]:
+    """Return one text or several as a list."""
+    return [value] if isinstance(value, str) else list(value)
 
 
 def free_request(

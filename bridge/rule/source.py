@@ -5,6 +5,7 @@ Nothing is executed here, so ingress and egress may load rules. What only shows 
 """
 
 import ast
+import threading
 from collections.abc import Collection, Iterator
 
 from bridge.errors import Mistake
@@ -26,13 +27,24 @@ _UNSTEADY = {
 _UNSTEADY_MODULES = {"random": 'event.uuid("name")', "secrets": 'event.uuid("name")'}
 
 
+# CPython 3.11 counts the depth of a tree for the whole process: two threads that parse at once can fail with
+# "AST constructor recursion depth mismatch" (https://github.com/python/cpython/issues/106905).
+_PARSING = threading.Lock()
+
+
+def parsed(text: str, where: str) -> ast.Module:
+    """Parse Python, one text at a time; raises what ``ast.parse`` raises."""
+    with _PARSING:
+        return ast.parse(text, filename=where)
+
+
 def check(text: str, where: str, files: Collection[str]) -> tuple[list[Mistake], list[Mistake]]:
     """Return the mistakes and the warnings of one Python file; ``files`` are the names that it can import from.
 
     ``where`` is the file's own name: a rule's, or one below ``lib/``, which needs no ``handle``.
     """
     try:
-        tree = ast.parse(text, filename=where)
+        tree = parsed(text, where)
     except SyntaxError as error:
         return [Mistake(where, f"is not Python: {error.msg}", line=error.lineno)], []
     except (ValueError, RecursionError, MemoryError) as error:

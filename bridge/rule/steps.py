@@ -1,78 +1,23 @@
-"""What a ``[[step]]`` may say: the arguments of each verb, and every mistake that shows without running it.
+"""What a ``[[step]]`` may say, and every mistake that shows without running it.
 
-The arguments have the names an Automation administrator sees in the action; how each is filled in stands with it:
-``value`` keeps a lone expression's type, ``markdown`` is formatted text with literal values, ``jql`` a query whose
-values are quoted.
+A step calls a method of the context by the name that ``@does`` gives it; its keys are the method's arguments
+(``methods.py``), filled in as their kinds say (``recipe.py``).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bridge.rule import template
 from bridge.rule.lines import Path
+from bridge.rule.method import Method
+from bridge.rule.methods import METHODS
 from bridge.rule.nearest import hint
 
 MOST_STEPS = 200
 RESERVED = frozenset({"item", "event", "payload"})
 CONTROL = frozenset({"verb", "id", "each", "when", "on_failure"})
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One key of a step; ``kind`` says how its templates are filled in."""
-
-    name: str
-    kind: Literal["value", "markdown", "jql"] = "value"
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The arguments of a verb; where ``one_of`` is not empty, at least one of these must be given."""
-
-    arguments: tuple[Argument, ...]
-    one_of: tuple[str, ...] = ()
-
-    def argument(self, name: str) -> Argument:
-        """Return the argument of that name."""
-        return next(each for each in self.arguments if each.name == name)
-
-
-def _optional(name: str, kind: Literal["value", "markdown", "jql"] = "value") -> Argument:
-    return Argument(name, kind, required=False)
-
-
-SHAPES: Mapping[str, Shape] = {
-    "jira.read": Shape((Argument("issue"), _optional("fields"))),
-    "jira.search": Shape((Argument("jql", "jql"), _optional("fields"), _optional("limit"))),
-    "jira.comment": Shape((Argument("issue"), Argument("body", "markdown"))),
-    "jira.transition": Shape((Argument("issue"), Argument("to"), _optional("fields"))),
-    "jira.edit": Shape(
-        (Argument("issue"), _optional("set"), _optional("add"), _optional("remove")), ("set", "add", "remove")
-    ),
-    "jira.assign": Shape((Argument("issue"), Argument("account_id"))),
-    "jira.create": Shape(
-        (
-            Argument("project"),
-            Argument("issue_type"),
-            Argument("summary"),
-            _optional("description", "markdown"),
-            _optional("parent"),
-            _optional("fields"),
-        )
-    ),
-    "confluence.read": Shape((Argument("page"),)),
-    "confluence.create-page": Shape(
-        (Argument("space"), Argument("title"), Argument("body", "markdown"), _optional("parent"))
-    ),
-    "confluence.update-page": Shape(
-        (Argument("page"), _optional("title"), _optional("body", "markdown"), _optional("append", "markdown")),
-        ("title", "body", "append"),
-    ),
-    "confluence.comment": Shape((Argument("page"), Argument("body", "markdown"))),
-    "confluence.label": Shape((Argument("page"), Argument("labels"))),
-}
+# Templates of these kinds are taken apart and filled in piece by piece, so they must be text.
+IN_PIECES = frozenset({"markdown", "query"})
 
 Found = tuple[Path, str]
 
@@ -103,13 +48,14 @@ def granted(scope: object, verb: str) -> bool:
 
 def _check_step(step: Mapping[str, Any], ids: list[Any], position: int, scope: object) -> Iterator[Found]:
     verb = step.get("verb")
-    if isinstance(verb, str) and verb not in SHAPES:
-        yield ("verb",), f"there is no verb '{verb}' for steps{hint(verb, SHAPES)}"
+    if isinstance(verb, str) and verb not in METHODS:
+        yield ("verb",), f"there is no verb '{verb}' for steps{hint(verb, METHODS)}"
     elif isinstance(verb, str):
-        yield from _check_arguments(step, verb, SHAPES[verb])
-        if not granted(scope, verb):
-            product, _, name = verb.partition(".")
-            yield ("verb",), f"[scope.{product}] grants '{name}' nowhere, so this step would always be refused"
+        method = METHODS[verb]
+        yield from _check_arguments(step, method)
+        for needed in method.verbs:
+            if not granted(scope, needed):
+                yield ("verb",), _not_granted(method, needed)
     yield from _check_id(ids, position)
     names: set[str] = set()
     for key, value in step.items():
@@ -118,18 +64,24 @@ def _check_step(step: Mapping[str, Any], ids: list[Any], position: int, scope: o
     yield from _check_names(names, ids, position, each="each" in step)
 
 
-def _check_arguments(step: Mapping[str, Any], verb: str, shape: Shape) -> Iterator[Found]:
-    known = {argument.name for argument in shape.arguments}
+def _not_granted(method: Method, needed: str) -> str:
+    product, _, name = needed.partition(".")
+    why = "" if method.verbs == (method.name,) else f" and {method.name} needs it,"
+    return f"[scope.{product}] grants '{name}' nowhere,{why} so this step would always be refused"
+
+
+def _check_arguments(step: Mapping[str, Any], method: Method) -> Iterator[Found]:
+    known = {argument.name for argument in method.arguments}
     for key in step:
         if key not in known | CONTROL:
-            yield (key,), f"{verb} has no '{key}'{hint(key, known | CONTROL)}"
-    for argument in shape.arguments:
+            yield (key,), f"{method.name} has no '{key}'{hint(key, known | CONTROL)}"
+    for argument in method.arguments:
         if argument.required and argument.name not in step:
-            yield (argument.name,), f"is missing: {verb} needs it"
-        elif argument.kind != "value" and not isinstance(step.get(argument.name, ""), str):
+            yield (argument.name,), f"is missing: {method.name} needs it"
+        elif argument.kind in IN_PIECES and not isinstance(step.get(argument.name, ""), str):
             yield (argument.name,), "must be text, in quotes"
-    if shape.one_of and not any(name in step for name in shape.one_of):
-        yield (), f"{verb} needs one of {', '.join(shape.one_of)}"
+    if method.one_of and not any(name in step for name in method.one_of):
+        yield (), f"{method.name} needs one of {', '.join(method.one_of)}"
 
 
 def _check_id(ids: list[Any], position: int) -> Iterator[Found]:

@@ -87,6 +87,12 @@ def confluence_v1_refused(status: int, message: str) -> Refused:
     return Refused(Answer(status, {"statusCode": status, "data": data, "message": message}))
 
 
+def desk_refused(status: int, message: str) -> Refused:
+    """The error of the service desk's API."""
+    told = {"i18nKey": "sd.error", "parameters": []}
+    return Refused(Answer(status, {"errorMessage": message, "i18nErrorMessage": told}))
+
+
 def gateway_refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Refused:
     """What the gateway itself says, before any product is asked."""
     return Refused(Answer(status, {"code": status, "message": message}, headers or {}))
@@ -97,7 +103,9 @@ def refused_by(product: str, status: int, message: str) -> Refused:
     if product == "confluence":
         codes = {404: "NOT_FOUND", 409: "CONFLICT", 500: "INTERNAL_SERVER_ERROR", 503: "SERVICE_UNAVAILABLE"}
         return confluence_refused(status, codes.get(status, "INVALID_REQUEST_PARAMETER"), message)
-    return confluence_v1_refused(status, message) if product == "confluence-v1" else jira_refused(status, message)
+    if product == "confluence-v1":
+        return confluence_v1_refused(status, message)
+    return desk_refused(status, message) if product == "jsm" else jira_refused(status, message)
 
 
 def number(call: Call, name: str, default: int, most: int | None = None) -> int:

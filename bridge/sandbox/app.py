@@ -10,8 +10,11 @@ from flask import Flask, Response, jsonify, request
 
 from bridge.errors import Mistake, SettingsInvalid
 from bridge.sandbox import seed
+from bridge.sandbox.automation_api import Automations, as_person, automation_api
 from bridge.sandbox.control import control
+from bridge.sandbox.files import media
 from bridge.sandbox.gateway import Gateway
+from bridge.sandbox.oauth import authorization
 from bridge.sandbox.pages import pages
 from bridge.sandbox.records import SandboxRefusal
 from bridge.sandbox.site import Site
@@ -21,9 +24,10 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def create_app(site: Site) -> Flask:
-    """The application for one site; ``app.extensions["sandbox"]`` is that site."""
+    """The application for one site; ``app.extensions`` has it as ``sandbox``, and its ``automations``."""
     app = Flask(__name__)
     app.extensions["sandbox"] = site
+    automations = app.extensions["automations"] = Automations()
     # A cut connection is an exception on its way to the server, and a mistake of ours should not look like a 500 that
     # was ordered: neither may end in Flask's error page.
     app.config["PROPAGATE_EXCEPTIONS"] = True
@@ -41,10 +45,16 @@ def create_app(site: Site) -> Flask:
     @app.route("/rest/<path:rest>", methods=_METHODS)
     @app.route("/wiki/rest/<path:rest>", methods=_METHODS)
     @app.route("/wiki/api/<path:rest>", methods=_METHODS)
-    def on_the_site(rest: str) -> tuple[Response, int]:  # noqa: ARG001
+    def on_the_site(rest: str) -> Response | tuple[Response, int]:  # noqa: ARG001
+        answer = as_person(site, automations)
+        if answer is not None:
+            return answer
         # A service account's token opens nothing on the site's own address, only on the gateway's.
         return jsonify(code=401, message="Unauthorized"), 401
 
+    app.register_blueprint(automation_api(site, automations))
+    app.register_blueprint(authorization(site))
+    app.register_blueprint(media(site))
     app.register_blueprint(control(site))
     app.register_blueprint(pages(site))
     return app

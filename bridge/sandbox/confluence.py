@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.sandbox import confluence_shapes as shapes
+from bridge.sandbox import confluence_v1_shapes as v1_shapes
 from bridge.sandbox.answer import (
     Answer,
     Call,
@@ -17,6 +18,7 @@ from bridge.sandbox.answer import (
     confluence_v1_refused,
     cursor_page,
 )
+from bridge.sandbox.contents import children, may_do
 from bridge.sandbox.records import Page, Space
 
 _STATUSES = frozenset({"current", "draft"})
@@ -47,14 +49,27 @@ def given_id(call: Call, name: str) -> str:
 
 
 def visible_page(call: Call, wanted: str, permission: str = "view") -> Page:
-    """The page with that id, if the account holds the permission there; otherwise 404."""
+    """The page with that id, if the account may do that there; otherwise 404. What lies in the trash is only seen."""
     page = call.site.pages.get(wanted)
-    if page is None or not call.site.may(call.account, permission, call.site.spaces[page.space]):
+    if page is None or not may_do(call.site, call.account, permission, page):
+        raise not_found("The page")
+    if page.status == "trashed" and permission != "view":
         raise not_found("The page")
     return page
 
 
-def _visible_space(call: Call, wanted: str, permission: str = "view") -> Space:
+def content(call: Call, wanted: str, permission: str = "view") -> Page:
+    """The page with that id as the v1 API treats it: 404 for what is not seen, 403 for what may not be done."""
+    page = call.site.pages.get(wanted)
+    if page is None or page.status == "trashed" or not may_do(call.site, call.account, "view", page):
+        raise confluence_v1_refused(404, f"No content found with id: {wanted[:20]}")
+    if not may_do(call.site, call.account, permission, page):
+        raise confluence_v1_refused(403, f"You do not have permission to {permission} this content.")
+    return page
+
+
+def visible_space(call: Call, wanted: str, permission: str = "view") -> Space:
+    """The space with that id, if the account holds the permission there; otherwise 404."""
     space = call.site.spaces.get(wanted)
     if space is None or not call.site.may(call.account, permission, space):
         raise not_found("The space")
@@ -89,7 +104,7 @@ def get_pages(call: Call) -> Answer:
     found = [
         page
         for page in call.site.pages.values()
-        if call.site.may(call.account, "view", call.site.spaces[page.space])
+        if may_do(call.site, call.account, "view", page)
         and page.status in statuses
         and title in {"", page.title}
         and (not filters["id"] or page.id in filters["id"])
@@ -115,7 +130,7 @@ def create_page(call: Call) -> Answer:
     body = call.body
     if not isinstance(body, dict) or not isinstance(body.get("spaceId"), str):
         raise shapes.invalid("'spaceId' is required and is text.")
-    space = _visible_space(call, body["spaceId"], "create")
+    space = visible_space(call, body["spaceId"], "create")
     status = body.get("status", "current")
     if status not in _STATUSES:
         raise shapes.invalid("'status' is current or draft.")
@@ -151,10 +166,13 @@ def update_page(call: Call) -> Answer:
     title, content = _title(call, body, page.space, page), shapes.read_body(body["body"])
     if body.get("parentId"):
         visible_page(call, str(body["parentId"]))
+    if body.get("ownerId") is not None and body["ownerId"] not in call.site.accounts:
+        raise shapes.invalid("'ownerId' is not the account id of anybody here.")
     current = page.latest.number
     if number != current + 1:
         versions = f"Current Version: [{current}]. Provided version: [{number}]"
         raise confluence_refused(409, "CONFLICT", f"Version must be incremented when updating a page. {versions}")
+    page.owner = str(body.get("ownerId") or page.owner)
     page.parent, page.status = str(body["parentId"]) if body.get("parentId") else page.parent, body["status"]
     call.site.revise(page, call.account, title, content, str(body["version"].get("message") or ""))
     return Answer(200, shapes.based(call, shapes.page(call, page, _sent(body))))
@@ -171,7 +189,7 @@ def get_page_versions(call: Call) -> Answer:
 def get_child_pages(call: Call) -> Answer:
     """GET /wiki/api/v2/pages/{id}/children."""
     page = visible_page(call, given_id(call, "id"))
-    return cursor_page(call, [shapes.child(each) for each in call.site.pages.values() if each.parent == page.id])
+    return cursor_page(call, [shapes.child(each) for each in children(call.site, page)])
 
 
 def get_page_labels(call: Call) -> Answer:
@@ -184,12 +202,7 @@ def get_page_labels(call: Call) -> Answer:
 
 def add_labels_to_content(call: Call) -> Answer:
     """POST /wiki/rest/api/content/{id}/label: leaves the labels alone that are there, and answers with all of them."""
-    page = call.site.pages.get(call.params["id"])
-    space = call.site.spaces[page.space] if page is not None else None
-    if page is None or space is None or not call.site.may(call.account, "view", space):
-        raise confluence_v1_refused(404, f"No content found with id: {call.params['id'][:20]}")
-    if not call.site.may(call.account, "edit", space):
-        raise confluence_v1_refused(403, "You do not have permission to edit this content.")
+    page = content(call, call.params["id"], "edit")
     given = call.body if isinstance(call.body, list) else [call.body]
     for each in given:
         named = isinstance(each, dict) and isinstance(each.get("name"), str) and each.get("prefix") in _LABEL_PREFIXES
@@ -218,7 +231,7 @@ def get_spaces(call: Call) -> Answer:
 
 def get_space_by_id(call: Call) -> Answer:
     """GET /wiki/api/v2/spaces/{id}."""
-    return Answer(200, shapes.based(call, shapes.space(_visible_space(call, given_id(call, "id")))))
+    return Answer(200, shapes.based(call, shapes.space(visible_space(call, given_id(call, "id")))))
 
 
 def get_current_user(call: Call) -> Answer:
@@ -226,16 +239,7 @@ def get_current_user(call: Call) -> Answer:
     account = call.account
     if not any(call.site.may(account, "view", space) for space in call.site.spaces.values()):
         raise confluence_v1_refused(403, "You are not permitted to use Confluence.")
-    picture = {"path": f"/wiki/avatar/{account.id}", "width": 48, "height": 48, "isDefault": True}
-    made: dict[str, Any] = {
-        "type": "known",
-        "accountId": account.id,
-        "accountType": account.kind,
-        "email": account.email,
-    }
-    made |= {"publicName": account.name, "displayName": account.name, "profilePicture": picture, "timeZone": "Etc/UTC"}
-    made |= {"isExternalCollaborator": False, "isGuest": False, "_expandable": {"operations": "", "personalSpace": ""}}
-    return Answer(200, made | {"_links": {"base": f"{call.site_url}/wiki", "context": "/wiki"}})
+    return Answer(200, v1_shapes.based(call, v1_shapes.user(call, account)))
 
 
 V2: Mapping[str, Operation] = {

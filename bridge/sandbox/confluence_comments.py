@@ -4,14 +4,19 @@ A footer comment takes no property and no message when it is created, which is w
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from bridge.sandbox import confluence_shapes as shapes
-from bridge.sandbox.answer import Answer, Call, Operation, cursor_page
+from bridge.sandbox.answer import Answer, Call, Operation, confluence_refused, cursor_page
 from bridge.sandbox.confluence import given_id, not_found, visible_page
-from bridge.sandbox.records import ContentProperty, PageComment
+from bridge.sandbox.records import ContentProperty, PageComment, Version
 
 _TARGETS = ("pageId", "blogPostId", "parentCommentId", "attachmentId", "customContentId")
 _KEY_LENGTH = 255
+_COMMENT_SORTS: Mapping[str, Any] = {
+    "created-date": lambda comment: (comment.versions[0].created, int(comment.id)),
+    "modified-date": lambda comment: (comment.versions[-1].created, int(comment.id)),
+}
 
 
 def create_footer_comment(call: Call) -> Answer:
@@ -45,13 +50,9 @@ def _visible(call: Call, wanted: str) -> PageComment:
 def get_page_footer_comments(call: Call) -> Answer:
     """GET /wiki/api/v2/pages/{id}/footer-comments: the comments at the root, not the replies."""
     page = visible_page(call, given_id(call, "id"))
-    sorts = {
-        "created-date": lambda comment: (comment.versions[0].created, int(comment.id)),
-        "modified-date": lambda comment: (comment.versions[-1].created, int(comment.id)),
-    }
     roots = [each for each in page.comments if each.parent is None]
     representation = call.first("body-format")
-    shown = [shapes.comment(call, each, representation) for each in shapes.ordered(call, roots, sorts)]
+    shown = [shapes.comment(call, each, representation) for each in shapes.ordered(call, roots, _COMMENT_SORTS)]
     return cursor_page(call, shown)
 
 
@@ -67,6 +68,51 @@ def get_footer_comment_by_id(call: Call) -> Answer:
         kept = [shapes.content_property(each) for each in comment.properties]
         shown["properties"] = {"results": kept, "meta": {"hasMore": False}}
     return Answer(200, shown)
+
+
+def get_footer_comment_children(call: Call) -> Answer:
+    """GET /wiki/api/v2/footer-comments/{id}/children: the replies; they do not tell their page."""
+    comment = _visible(call, given_id(call, "id"))
+    replies = [each for each in call.site.pages[comment.page].comments if each.parent == comment.id]
+    shown = [
+        shapes.comment(call, each, call.first("body-format")) for each in shapes.ordered(call, replies, _COMMENT_SORTS)
+    ]
+    return cursor_page(call, [{name: each[name] for name in each if name != "pageId"} for each in shown])
+
+
+def get_footer_comment_versions(call: Call) -> Answer:
+    """GET /wiki/api/v2/footer-comments/{id}/versions: newest first."""
+    comment = _visible(call, given_id(call, "id"))
+    sorts = {"modified-date": lambda version: version.number}
+    versions = shapes.ordered(call, comment.versions, sorts, "-modified-date")
+    return cursor_page(call, [shapes.comment_version(comment, each, call.first("body-format")) for each in versions])
+
+
+def update_footer_comment(call: Call) -> Answer:
+    """PUT /wiki/api/v2/footer-comments/{comment-id}: the version must be the current one plus one, otherwise 409."""
+    comment, body = _visible(call, given_id(call, "comment-id")), call.body
+    visible_page(call, comment.page, "comment")
+    version = body.get("version") if isinstance(body, dict) else None
+    if not isinstance(version, dict) or not isinstance(version.get("number"), int):
+        raise shapes.invalid("'version.number' is required and is a number.")
+    content, last = shapes.read_body(body.get("body")), comment.versions[-1]
+    if version["number"] != last.number + 1:
+        versions = f"Current Version: [{last.number}]. Provided version: [{version['number']}]"
+        raise confluence_refused(409, "CONFLICT", f"Version must be incremented when updating a comment. {versions}")
+    message = str(version.get("message") or "")
+    made = Version(last.number + 1, call.account.id, call.site.now(), message, last.title, content)
+    comment.versions.append(made)
+    sent = body["body"].get("representation") or next(iter(body["body"]))
+    return Answer(200, shapes.based(call, shapes.comment(call, comment, "storage" if sent == "wiki" else sent)))
+
+
+def delete_footer_comment(call: Call) -> Answer:
+    """DELETE /wiki/api/v2/footer-comments/{comment-id}: for good, with its replies."""
+    comment = _visible(call, given_id(call, "comment-id"))
+    visible_page(call, comment.page, "delete")
+    page = call.site.pages[comment.page]
+    page.comments = [each for each in page.comments if comment.id not in {each.id, each.parent}]
+    return Answer(204)
 
 
 def create_comment_property(call: Call) -> Answer:
@@ -110,6 +156,10 @@ V2: Mapping[str, Operation] = {
     "createFooterComment": create_footer_comment,
     "getPageFooterComments": get_page_footer_comments,
     "getFooterCommentById": get_footer_comment_by_id,
+    "getFooterCommentChildren": get_footer_comment_children,
+    "getFooterCommentVersions": get_footer_comment_versions,
+    "updateFooterComment": update_footer_comment,
+    "deleteFooterComment": delete_footer_comment,
     "createCommentProperty": create_comment_property,
     "getCommentContentProperties": get_comment_content_properties,
     "getCommentContentPropertiesById": get_comment_content_properties_by_id,

@@ -27,9 +27,13 @@ def invalid(title: str) -> Refused:
 
 
 def read_body(given: Any) -> dict[str, Any]:
-    """The ADF of a body in a request: ``{representation, value}``, or the same below the representation's name."""
+    """The ADF of a body in a request: ``{representation, value}``, or the same below the representation's name.
+
+    Below its name the representation need not be said again, and the client library atlassian-python-api does not.
+    """
     if isinstance(given, dict) and "representation" not in given and len(given) == 1:
-        [given] = given.values()
+        [(name, given)] = given.items()
+        given = {"representation": name, **given} if isinstance(given, dict) else given
     if not isinstance(given, dict) or not isinstance(given.get("value"), str):
         raise invalid("A body has a representation and a value, which is text.")
     value: str = given["value"]
@@ -76,7 +80,7 @@ def page(call: Call, shown: Page, representation: str, at: Version | None = None
     """A page as it is, or as it was at one of its versions."""
     at, first = at or shown.latest, shown.versions[0]
     made: dict[str, Any] = {"id": shown.id, "status": shown.status, "title": at.title, "spaceId": shown.space}
-    made |= {"authorId": first.author, "ownerId": first.author, "lastOwnerId": None, "position": None}
+    made |= {"authorId": first.author, "ownerId": shown.owner or first.author, "lastOwnerId": None, "position": None}
     if shown.parent:
         made |= {"parentId": shown.parent, "parentType": "page"}
     if at is not shown.latest:
@@ -104,10 +108,16 @@ def comment(call: Call, shown: PageComment, representation: str, at: Version | N
     return made
 
 
+def comment_version(comment: PageComment, shown: Version, representation: str) -> dict[str, Any]:
+    """A version in the list of a comment's versions, with the comment as it then was."""
+    then: dict[str, Any] = {"id": comment.id, "title": shown.title}
+    return version(shown) | {"comment": then | {"body": body(shown.body, representation)}}
+
+
 def content_property(shown: ContentProperty) -> dict[str, Any]:
-    """An entity property of a comment."""
+    """An entity property of a page or comment."""
     made = {
-        "number": 1,
+        "number": shown.number,
         "message": "",
         "minorEdit": False,
         "authorId": shown.author,

@@ -3,6 +3,7 @@
 * ``GET /sandbox/state``; ``POST /sandbox/reset``
 * ``POST /sandbox/faults`` (see :mod:`bridge.sandbox.faults`), ``GET`` and ``DELETE`` likewise; ``POST /sandbox/late``
 * ``POST /sandbox/tokens`` ``{"token", "account", "products", "scopes", "expires"?}``
+* ``POST /sandbox/clients`` ``{"client_id", "client_secret", "account", "products", "scopes", "lifetime"?, "accepts"?}``
 * ``POST /sandbox/grants`` ``{"account", "permissions", "project" or "space"}``
 * ``POST /sandbox/move`` ``{"issue", "project"}``; ``POST /sandbox/limits`` ``{"on": true}``
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from bridge.sandbox.clients import read_client
 from bridge.sandbox.records import SandboxRefusal
 from bridge.sandbox.site import Site
 from bridge.sandbox.snapshot import snapshot
@@ -64,6 +66,16 @@ def control(site: Site) -> Blueprint:
         if token is None:
             raise SandboxRefusal("; ".join(wrong))
         site.add_token(text, token)
+        return "", 204
+
+    @routes.post("/clients")
+    def add_client() -> tuple[str, int]:
+        found, wrong = read_client(_given())
+        if found is None:
+            raise SandboxRefusal("; ".join(wrong))
+        with site.lock:
+            site.account(found[1].token.account)
+            site.clients[found[0]] = found[1]
         return "", 204
 
     @routes.post("/grants")

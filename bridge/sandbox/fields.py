@@ -16,6 +16,7 @@ from bridge.sandbox.workflow import ISSUE_TYPES, PRIORITIES, RESOLUTIONS
 
 _SUMMARY_LENGTH = 255
 _TEXT_LENGTH = 32767
+SECURITY_LEVELS = (Named("10400", "Staff only"), Named("10401", "Managers only"))
 _OPTIONS = tuple(Named(str(n), name) for n, name in enumerate(("Low", "Moderate", "High"), 10300))
 
 
@@ -64,6 +65,7 @@ FIELDS: Mapping[str, Field] = {
         Field("reporter", "Reporter", "person"),
         Field("duedate", "Due date", "date"),
         Field("parent", "Parent", "issue"),
+        Field("security", "Security Level", "one", "levels"),
         Field("customfield_10010", "Change reference", "line"),
         Field("customfield_10011", "Risk", "option", "options"),
         Field("customfield_10012", "Story points", "number"),
@@ -81,6 +83,7 @@ def choices(field: Field, project: Project) -> Sequence[Named]:
     if field.where == "versions":
         return project.versions
     lists = {"issuetypes": ISSUE_TYPES, "priorities": PRIORITIES, "resolutions": RESOLUTIONS, "options": _OPTIONS}
+    lists["levels"] = SECURITY_LEVELS
     return lists[field.where]
 
 

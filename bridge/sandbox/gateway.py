@@ -17,7 +17,31 @@ from urllib.parse import parse_qs, quote, unquote
 from flask import Request, Response
 
 from bridge import catalogue
-from bridge.sandbox import confluence, confluence_comments, jira, jira_comments, search
+from bridge.sandbox import (
+    confluence,
+    confluence_access,
+    confluence_comments,
+    confluence_details,
+    confluence_properties,
+    confluence_search,
+    confluence_spaces,
+    confluence_tree,
+    files,
+    jira,
+    jira_boards,
+    jira_comments,
+    jira_customers,
+    jira_links,
+    jira_projects,
+    jira_properties,
+    jira_requests,
+    jira_v2,
+    jira_versions,
+    jira_work,
+    metadata,
+    removed,
+    search,
+)
 from bridge.sandbox.answer import Answer, Call, Operation, Refused, gateway_refused, refused_by
 from bridge.sandbox.faults import PATIENCE, Cut, Fault, reset
 from bridge.sandbox.limits import refusal_headers
@@ -25,10 +49,43 @@ from bridge.sandbox.records import Account, Seen, Token
 from bridge.sandbox.site import Site
 
 _SUPPORTED: Mapping[str, Mapping[str, Operation]] = {
-    "jira": {**jira.OPERATIONS, **jira_comments.OPERATIONS, **search.OPERATIONS},
-    "confluence": {**confluence.V2, **confluence_comments.V2},
-    "confluence-v1": confluence.V1,
+    "jira": {
+        **jira.OPERATIONS,
+        **jira_comments.OPERATIONS,
+        **jira_links.OPERATIONS,
+        **jira_projects.OPERATIONS,
+        **jira_properties.OPERATIONS,
+        **jira_versions.OPERATIONS,
+        **jira_work.OPERATIONS,
+        **files.JIRA,
+        **metadata.OPERATIONS,
+        **search.OPERATIONS,
+    },
+    "agile": jira_boards.OPERATIONS,
+    "jsm": {**jira_customers.OPERATIONS, **jira_requests.OPERATIONS},
+    "confluence": {
+        **confluence.V2,
+        **files.V2,
+        **confluence_comments.V2,
+        **confluence_tree.V2,
+        **confluence_details.V2,
+        **confluence_access.V2,
+        **confluence_properties.V2,
+    },
+    "confluence-v1": {
+        **confluence.V1,
+        **files.V1,
+        **confluence_search.V1,
+        **confluence_tree.V1,
+        **confluence_details.V1,
+        **confluence_access.V1,
+        **confluence_spaces.V1,
+    },
 }
+# They want a header that no page in a browser could send along.
+_GUARDED = frozenset({"addContentWatcher", "removeContentWatcher"})
+# Atlassian lists an empty set of OAuth scopes for it: any credential will do.
+_WITHOUT_SCOPE = frozenset({"getServerInfo"})
 _BODY_AT_MOST = 5 * 1024 * 1024
 _SCOPE_FAILURE = {"X-Failure-Category": "FAILURE_CLIENT_SCOPE_CHECK"}
 _RATE_FAILURE = {"X-Failure-Category": "FAILURE_CLIENT_RATE_LIMITED"}
@@ -69,8 +126,12 @@ class Gateway:
     def _admit(self, product: str, cloud_id: str, path: str, request: Request) -> _Admitted:
         if cloud_id != self.site.cloud_id:
             raise gateway_refused(404, "There is no site with this cloud id.")
+        if (gone := removed.refusal(product, request.method, path)) is not None:
+            self._authenticate(product, None, request)
+            raise gone
+        played = jira_v2.played_as(path) if product == "jira" else None
         try:
-            found = catalogue.match(request.method, path)
+            found = catalogue.match(request.method, played or path)
         except catalogue.PathRefused:
             found = None
         if found is None or found.operation.site_product != product:
@@ -79,7 +140,11 @@ class Gateway:
         execute = _SUPPORTED.get(operation.product, {}).get(operation.operation_id)
         if execute is None:
             raise gateway_refused(404, f"The sandbox does not play {operation.operation_id}.")
+        if played is not None:
+            execute = jira_v2.twin(operation.operation_id, execute)
         account = self._authenticate(product, operation, request)
+        if operation.operation_id in _GUARDED and request.headers.get("X-Atlassian-Token", "").lower() != "no-check":
+            raise refused_by(operation.product, 403, "XSRF check failed")
         query = parse_qs(request.query_string.decode("latin-1"), keep_blank_values=True)
         base = request.host_url.rstrip("/")
         params = {name: unquote(value) for name, value in found.params.items()}
@@ -95,7 +160,7 @@ class Gateway:
             raise Refused(replace(refused.answer, headers=verdict.headers))
         return _Admitted(call, operation, execute, verdict.headers)
 
-    def _authenticate(self, product: str, operation: catalogue.Operation, request: Request) -> Account:
+    def _authenticate(self, product: str, operation: catalogue.Operation | None, request: Request) -> Account:
         with self.site.lock:
             token = self._token(request.headers.get("Authorization", ""))
             if token is None or (token.expires is not None and token.expires <= self.site.now()):
@@ -103,7 +168,8 @@ class Gateway:
             account = self.site.accounts.get(token.account)
         if account is None or not account.active:
             raise gateway_refused(401, "Unauthorized")
-        if product not in token.products or not operation.allowed_by(token.scopes):
+        free = operation is None or operation.operation_id in _WITHOUT_SCOPE
+        if product not in token.products or (operation and not (free or operation.allowed_by(token.scopes))):
             raise _scope_refused()
         return account
 
@@ -217,6 +283,8 @@ def _path(request: Request, product: str, cloud_id: str) -> str:
 
 
 def _body(request: Request, product: str) -> Any:
+    if request.mimetype == "multipart/form-data":
+        return files.read_form(request, product)
     text = request.get_data(cache=False)
     if len(text) > _BODY_AT_MOST:
         raise refused_by(product, 413, "The request is larger than 5 MB.")

@@ -58,6 +58,8 @@ def create_issue(call: Call) -> Answer:
     missing = {
         name: f"{FIELDS[name].name} is required." for name in ("issuetype", "summary") if not edit.values.get(name)
     }
+    if edit.values.get("issuetype") == workflow.SUBTASK and not edit.values.get("parent"):
+        missing["parent"] = "Issue type is a sub-task but parent issue key or id not specified."
     if missing:
         raise jira_refused(400, errors=missing)
     values = {"priority": "3", "reporter": call.account.id, **edit.values}
@@ -73,6 +75,8 @@ def edit_issue(call: Call) -> Answer:
     if (call.flag("overrideScreenSecurity") or call.flag("overrideEditableFlag")) and project.lead != call.account.id:
         raise jira_refused(403, "Only administrators can override screen security.")
     edit = parse(call, project, issue, allowed=_EDITABLE)
+    if "security" in edit.values and not call.site.may(call.account, "secure", project):
+        raise jira_refused(400, errors={"security": "Field 'security' cannot be set: you may not set it."})
     if edit.comments and not call.site.may(call.account, "comment", project):
         raise jira_refused(400, errors={"comment": "You do not have the permission to comment on this issue."})
     call.site.note_change(issue, call.account, edit.apply(call, issue, project), edit.metadata)
@@ -198,17 +202,6 @@ def _matches(account: Account, query: str, account_id: str) -> bool:
     return account.email.casefold().startswith(query) or name.startswith(query) or f" {query}" in name
 
 
-def get_attachment_content(call: Call) -> Answer:
-    """GET /rest/api/3/attachment/content/{id}: 303 to the media service's host, which must see no credential."""
-    for issue in call.site.issues.values():
-        if call.site.may(call.account, "browse", call.site.projects[issue.project]):
-            for attachment in issue.attachments:
-                if attachment.id == call.params["id"]:
-                    location = f"https://media.example.invalid/file/{attachment.id}/binary?name={attachment.name}"
-                    return Answer(303, None, {"Location": location})
-    raise jira_refused(404, f"The attachment with id '{call.params['id'][:20]}' does not exist")
-
-
 OPERATIONS: Mapping[str, Operation] = {
     "getIssue": get_issue,
     "createIssue": create_issue,
@@ -222,5 +215,4 @@ OPERATIONS: Mapping[str, Operation] = {
     "getProject": get_project,
     "getCurrentUser": get_current_user,
     "findUsers": find_users,
-    "getAttachmentContent": get_attachment_content,
 }

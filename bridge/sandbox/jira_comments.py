@@ -68,6 +68,38 @@ def get_comment(call: Call) -> Answer:
     return Answer(200, shapes.comment(call, shown, _expand(call) - {"properties"}))
 
 
+def update_comment(call: Call) -> Answer:
+    """PUT .../comment/{id}: one's own, or anybody's with the permission; properties that are not given stay."""
+    shown = _own(call)
+    body = call.body.get("body") if isinstance(call.body, dict) else None
+    if (wrong := document.mistake(body)) is not None or not isinstance(body, dict):
+        raise jira_refused(400, errors={"comment": f"Comment body is not valid! It {wrong}."})
+    shown.body = body
+    shown.properties |= properties(call.body)
+    if "visibility" in call.body:
+        shown.visibility = _visibility(call.body)
+    return Answer(200, shapes.comment(call, shown, call.listed("expand")))
+
+
+def delete_comment(call: Call) -> Answer:
+    """DELETE .../comment/{id}: one's own, or anybody's with the permission."""
+    shown = _own(call)
+    issue, _ = visible_issue(call)
+    issue.comments.remove(shown)
+    return Answer(204)
+
+
+def _own(call: Call) -> IssueComment:
+    """The comment a path names; 400 unless it is the account's own or the account may moderate."""
+    issue, project = visible_issue(call)
+    shown = next((each for each in issue.comments if each.id == call.params["id"]), None)
+    if shown is None:
+        raise jira_refused(404, f"Can not find a comment for the id: {call.params['id'][:20]}.")
+    if shown.author != call.account.id and not call.site.may(call.account, "moderate", project):
+        raise jira_refused(400, f"{call.account.name}, you do not have the permission to change this comment.")
+    return shown
+
+
 def get_comments_by_ids(call: Call) -> Answer:
     """POST /rest/api/3/comment/list: those of the ids that exist and can be seen; ``expand=properties`` is answered."""
     body = call.body
@@ -117,6 +149,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "addComment": add_comment,
     "getComments": get_comments,
     "getComment": get_comment,
+    "updateComment": update_comment,
+    "deleteComment": delete_comment,
     "getCommentsByIds": get_comments_by_ids,
     "getCommentPropertyKeys": get_comment_property_keys,
     "getCommentProperty": get_comment_property,

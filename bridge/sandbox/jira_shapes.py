@@ -11,8 +11,20 @@ from urllib.parse import quote
 
 from bridge.sandbox import document, workflow
 from bridge.sandbox.answer import Call
+from bridge.sandbox.attached import IssueLink, LinkType
 from bridge.sandbox.fields import FIELDS, Field, choices
-from bridge.sandbox.records import Account, Attachment, Change, Issue, IssueComment, Named, Project, Status, Transition
+from bridge.sandbox.records import (
+    Account,
+    Attachment,
+    Change,
+    Issue,
+    IssueComment,
+    Named,
+    Project,
+    ProjectVersion,
+    Status,
+    Transition,
+)
 
 _CATEGORIES = {
     "new": (2, "To Do", "blue-gray"),
@@ -73,7 +85,7 @@ def transition(call: Call, shown: Transition) -> dict[str, Any]:
 def comment(call: Call, shown: IssueComment, expand: Collection[str] = ()) -> dict[str, Any]:
     """A comment; ``expand`` may name renderedBody and properties."""
     address = f"{call.gateway_url}/rest/api/3/issue/{shown.issue}/comment/{shown.id}"
-    made: dict[str, Any] = {"self": address, "id": shown.id, "body": shown.body, "jsdPublic": True}
+    made: dict[str, Any] = {"self": address, "id": shown.id, "body": shown.body, "jsdPublic": shown.public}
     made |= {"author": user(call, shown.author), "updateAuthor": user(call, shown.author)}
     made |= {"created": moment(shown.created), "updated": moment(shown.created)}
     if shown.visibility:
@@ -94,8 +106,9 @@ def change(call: Call, shown: Change) -> dict[str, Any]:
 
 def project(call: Call, shown: Project) -> dict[str, Any]:
     """A project as it appears inside an issue."""
+    kind = "service_desk" if call.site.desk_of(shown.key) else "software"
     made = {"self": f"{call.gateway_url}/rest/api/3/project/{shown.id}", "id": shown.id, "key": shown.key}
-    return {**made, "name": shown.name, "projectTypeKey": "software", "simplified": False}
+    return {**made, "name": shown.name, "projectTypeKey": kind, "simplified": False}
 
 
 def whole_project(call: Call, shown: Project) -> dict[str, Any]:
@@ -103,13 +116,29 @@ def whole_project(call: Call, shown: Project) -> dict[str, Any]:
     made = project(call, shown) | {"lead": user(call, shown.lead), "assigneeType": "UNASSIGNED", "style": "classic"}
     made |= {"description": "", "isPrivate": False, "properties": {}, "roles": {}}
     made["components"] = [_named(call, "component", entry) for entry in shown.components]
-    versions = [_named(call, "version", entry) for entry in shown.versions]
-    made["versions"] = [
-        entry | {"archived": False, "released": False, "projectId": int(shown.id)} for entry in versions
-    ]
+    made["versions"] = [version(call, shown, entry) for entry in shown.versions]
     types = [_named(call, "issuetype", entry) for entry in workflow.ISSUE_TYPES]
-    made["issueTypes"] = [entry | {"subtask": False, "hierarchyLevel": 0, "description": ""} for entry in types]
+    made["issueTypes"] = [entry | kind_of(entry["id"]) | {"description": ""} for entry in types]
     return made
+
+
+def kind_of(issue_type: str) -> dict[str, Any]:
+    """Where an issue type stands in the hierarchy."""
+    below = issue_type == workflow.SUBTASK
+    return {"subtask": below, "hierarchyLevel": -1 if below else 0}
+
+
+def is_subtask(issue: Issue) -> bool:
+    """Whether an issue is the sub-task of another."""
+    return issue.fields.get("issuetype") == workflow.SUBTASK and bool(issue.fields.get("parent"))
+
+
+def version(call: Call, home: Project, shown: ProjectVersion) -> dict[str, Any]:
+    """A version of a project, as its own resource; days that were not given are left out."""
+    made = _named(call, "version", shown) | {"archived": shown.archived, "released": shown.released}
+    made |= {"projectId": int(home.id)} | ({"description": shown.description} if shown.description else {})
+    days = {"startDate": shown.start_date, "releaseDate": shown.release_date}
+    return made | {name: day for name, day in days.items() if day}
 
 
 def _named(call: Call, resource: str, entry: Named) -> dict[str, Any]:
@@ -134,7 +163,9 @@ def _value(call: Call, field: Field, home: Project, value: Any) -> Any:  # noqa:
                 "id": value,
             }
         case "one":
-            return next(_named(call, field.id, entry) for entry in choices(field, home) if entry.id == value)
+            resource = {"security": "securitylevel"}.get(field.id, field.id)
+            told = next(_named(call, resource, entry) for entry in choices(field, home) if entry.id == value)
+            return told | (kind_of(value) if field.id == "issuetype" else {})
         case "many":
             resource = "component" if field.id == "components" else "version"
             return [_named(call, resource, entry) for entry in choices(field, home) if entry.id in value]
@@ -142,7 +173,43 @@ def _value(call: Call, field: Field, home: Project, value: Any) -> Any:  # noqa:
             return value
 
 
-def _attachment(call: Call, shown: Attachment) -> dict[str, Any]:
+def link_type(call: Call, shown: LinkType) -> dict[str, Any]:
+    """A link type with its two wordings."""
+    made = {"self": f"{call.gateway_url}/rest/api/3/issueLinkType/{shown.id}", "id": shown.id, "name": shown.name}
+    return {**made, "inward": shown.inward, "outward": shown.outward}
+
+
+def issue_link(call: Call, shown: IssueLink) -> dict[str, Any]:
+    """A link with both its ends: the one that shows the outward wording is ``inwardIssue``."""
+    own = {"id": shown.id, "self": f"{call.gateway_url}/rest/api/3/issueLink/{shown.id}"}
+    ends = {"inwardIssue": _linked(call, shown.source), "outwardIssue": _linked(call, shown.target)}
+    return {**own, "type": link_type(call, shown.type), **ends}
+
+
+def _linked(call: Call, number: str) -> dict[str, Any]:
+    issue = call.site.issues[number]
+    own = {"id": issue.id, "key": issue.key, "self": f"{call.gateway_url}/rest/api/3/issue/{issue.id}"}
+    fields = {"summary": issue.fields.get("summary"), "status": status(call, workflow.status(issue.status))}
+    home = call.site.projects[issue.project]
+    kinds = {name: _value(call, FIELDS[name], home, issue.fields.get(name)) for name in ("priority", "issuetype")}
+    return {**own, "fields": {**fields, **kinds}}
+
+
+def _links(call: Call, issue: Issue) -> list[dict[str, Any]]:
+    """The links as their issue shows them, each with the other end only, as far as the account can see that."""
+    made = []
+    for each in call.site.links.values():
+        if issue.id in {each.source, each.target}:
+            other = each.target if issue.id == each.source else each.source
+            if call.site.may(call.account, "browse", call.site.projects[call.site.issues[other].project]):
+                shown = issue_link(call, each)
+                del shown["inwardIssue" if issue.id == each.source else "outwardIssue"]
+                made.append(shown)
+    return made
+
+
+def attachment(call: Call, shown: Attachment) -> dict[str, Any]:
+    """A file on an issue."""
     # Live sites give addresses on the site's own host, where a service account's token opens nothing.
     made: dict[str, Any] = {
         "self": f"{call.site_url}/rest/api/3/attachment/{shown.id}",
@@ -150,7 +217,9 @@ def _attachment(call: Call, shown: Attachment) -> dict[str, Any]:
         "filename": shown.name,
     }
     made |= {"author": user(call, shown.author), "created": moment(shown.created), "size": shown.size}
-    return {**made, "mimeType": "text/plain", "content": f"{call.site_url}/rest/api/3/attachment/content/{shown.id}"}
+    kept = call.site.media.issues.get(shown.id)
+    made["mimeType"] = kept.type if kept else "text/plain"
+    return {**made, "content": f"{call.site_url}/rest/api/3/attachment/content/{shown.id}"}
 
 
 def _all_fields(call: Call, shown: Issue) -> dict[str, Any]:
@@ -162,7 +231,10 @@ def _all_fields(call: Call, shown: Issue) -> dict[str, Any]:
     counts: dict[str, Any] = {"maxResults": len(comments), "total": len(comments), "startAt": 0}
     counts["self"] = f"{call.gateway_url}/rest/api/3/issue/{shown.id}/comment"
     made["comment"] = {"comments": comments, **counts}
-    made["attachment"] = [_attachment(call, each) for each in shown.attachments]
+    made["attachment"] = [attachment(call, each) for each in shown.attachments]
+    made["issuelinks"] = _links(call, shown)
+    below = (each for each in call.site.issues.values() if is_subtask(each) and each.fields["parent"] == shown.id)
+    made["subtasks"] = [_linked(call, each.id) for each in below]
     return made
 
 

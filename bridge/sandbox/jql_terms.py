@@ -9,16 +9,13 @@ from typing import Any
 
 from bridge.sandbox import document, workflow
 from bridge.sandbox.fields import FIELDS, choices
+from bridge.sandbox.grammar import QueryInvalid
 from bridge.sandbox.records import Issue, Project
 from bridge.sandbox.site import Site
 
 _RELATIVE = re.compile(r"([+-]?\d+)([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _CATEGORY_NAMES = {"new": "to do", "indeterminate": "in progress", "done": "done"}
-
-
-class JqlInvalid(ValueError):
-    """The query cannot be run; the text is for the person who wrote it."""
 
 
 def held(site: Site, issue: Issue, name: str) -> set[str]:  # noqa: PLR0911 - one for each field
@@ -87,13 +84,13 @@ def _like(word: str, asked: str) -> bool:
 
 
 def moment(value: str, site: Site) -> datetime:
-    """An absolute date, or one relative to the site's time; raises JqlInvalid."""
+    """An absolute date, or one relative to the site's time; raises QueryInvalid."""
     if found := _RELATIVE.fullmatch(value):
         return site.now() + timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
         given = datetime.fromisoformat(value.replace("/", "-"))
     except ValueError:
-        raise JqlInvalid(f"Date value '{value[:40]}' is invalid: write '-30m' or 'yyyy-MM-dd HH:mm'.") from None
+        raise QueryInvalid(f"Date value '{value[:40]}' is invalid: write '-30m' or 'yyyy-MM-dd HH:mm'.") from None
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
@@ -116,7 +113,7 @@ def key_parts(key: str) -> tuple[str, int]:
     """A key as project and number, so that OPS-10 comes after OPS-9; an id is a number of no project."""
     project, _, number = key.upper().rpartition("-")
     if not number.isdecimal():
-        raise JqlInvalid(f"The issue key '{key[:40]}' is invalid.")
+        raise QueryInvalid(f"The issue key '{key[:40]}' is invalid.")
     return project, int(number)
 
 

@@ -44,7 +44,8 @@ def pages(site: Site) -> Blueprint:
         with site.lock:
             last = _last(site)
             issues = sorted(site.issues.values(), key=lambda issue: last[issue.id].when, reverse=True)
-            shown = sorted(site.pages.values(), key=lambda page: last[page.id].when, reverse=True)
+            there = [page for page in site.pages.values() if page.status != "trashed"]
+            shown = sorted(there, key=lambda page: last[page.id].when, reverse=True)
             return render_template("index.html", site=site, status=status, issues=issues, pages=shown, last=last)
 
     @routes.get("/browse/<key>")
@@ -82,7 +83,7 @@ def pages(site: Site) -> Blueprint:
             if home is None or found is None or found.space != home.id:
                 abort(_missing("There is no such page in this space."))
             told = {"page": found, "space": home, "events": _page_events(site, found)}
-            children = [each for each in site.pages.values() if each.parent == found.id]
+            children = [each for each in site.pages.values() if each.parent == found.id and each.status != "trashed"]
             return render_template(
                 "page.html", site=site, body=document.html(found.latest.body), children=children, **told
             )

@@ -9,9 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from bridge.errors import BridgeError
+from bridge.sandbox.attached import WebLink, Worklog
+from bridge.sandbox.desk import ServiceRequest
+from bridge.sandbox.page_facts import ContentState, Restriction, Task
 
-PROJECT_PERMISSIONS = frozenset({"browse", "create", "edit", "assign", "transition", "comment"})
-SPACE_PERMISSIONS = frozenset({"view", "create", "edit", "comment"})
+PROJECT_PERMISSIONS = frozenset(
+    {"browse", "create", "edit", "assign", "transition", "comment", "administer", "agent", "manage-sprints", "schedule"}
+    | {"delete", "link", "manage-watchers", "moderate", "secure", "work-on"}
+)
+SPACE_PERMISSIONS = frozenset({"view", "create", "edit", "comment", "delete", "archive", "restrict", "administer"})
 #: One changed field in an entry of the changelog: field, fieldtype, fieldId, from, fromString, to, toString.
 Item = dict[str, str | None]
 SERVICE_ACCOUNT_DOMAIN = "@serviceaccount.atlassian.com"
@@ -34,6 +40,7 @@ class Account:
     kind: str = "atlassian"
     email: str = ""
     active: bool = True
+    properties: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_service(self) -> bool:
@@ -57,6 +64,17 @@ class Named:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectVersion(Named):
+    """A version of a project; days are ISO dates."""
+
+    description: str = ""
+    released: bool = False
+    archived: bool = False
+    start_date: str | None = None
+    release_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +105,9 @@ class Project:
     name: str
     lead: str
     components: list[Named] = field(default_factory=list)
-    versions: list[Named] = field(default_factory=list)
+    versions: list[ProjectVersion] = field(default_factory=list)
     last: int = 0
+    properties: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -104,7 +123,7 @@ class Change:
 
 @dataclass(slots=True)
 class IssueComment:
-    """A comment on an issue; ``body`` is ADF."""
+    """A comment on an issue; ``body`` is ADF; one that is not ``public`` is for a service desk's agents."""
 
     id: str
     issue: str
@@ -113,11 +132,12 @@ class IssueComment:
     created: datetime
     properties: dict[str, Any] = field(default_factory=dict)
     visibility: dict[str, Any] | None = None
+    public: bool = True
 
 
 @dataclass(slots=True)
 class Attachment:
-    """A file on an issue; its bytes are served by another host, so only the facts are kept."""
+    """A file on an issue; its bytes are the media service's (``media``), so only the facts are kept."""
 
     id: str
     name: str
@@ -142,11 +162,15 @@ class Issue:
     changes: list[Change] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     attachments: list[Attachment] = field(default_factory=list)
+    watchers: list[str] = field(default_factory=list)
+    worklogs: list[Worklog] = field(default_factory=list)
+    web_links: list[WebLink] = field(default_factory=list)
+    request: ServiceRequest | None = None
 
 
 @dataclass(slots=True)
 class Space:
-    """A Confluence space; ``homepage`` is a page id."""
+    """A Confluence space; ``homepage`` is a page id, ``roles`` maps ``USER id`` and ``GROUP id`` to role ids."""
 
     id: str
     key: str
@@ -154,6 +178,8 @@ class Space:
     author: str
     created: datetime
     homepage: str = ""
+    properties: list["ContentProperty"] = field(default_factory=list)
+    roles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +197,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ContentProperty:
-    """An entity property of Confluence content."""
+    """A property of Confluence content or of a space, at its version ``number``."""
 
     id: str
     key: str
     value: Any
     author: str
     created: datetime
+    number: int = 1
 
 
 @dataclass(slots=True)
@@ -193,7 +220,11 @@ class PageComment:
 
 @dataclass(slots=True)
 class Page:
-    """A Confluence page; the last of ``versions`` is the current one."""
+    """A Confluence page; the last of ``versions`` is the current one.
+
+    ``owner`` is empty where it is the author; ``rank`` orders the children of one page; ``restrictions`` are by
+    operation (read, update).
+    """
 
     id: str
     space: str
@@ -202,6 +233,13 @@ class Page:
     versions: list[Version]
     labels: list[Named] = field(default_factory=list)
     comments: list[PageComment] = field(default_factory=list)
+    owner: str = ""
+    rank: float = 0.0
+    state: ContentState | None = None
+    watchers: list[str] = field(default_factory=list)
+    restrictions: dict[str, Restriction] = field(default_factory=dict)
+    properties: list[ContentProperty] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
 
     @property
     def latest(self) -> Version:

@@ -12,8 +12,8 @@ from typing import Any
 
 from bridge.sandbox import jira_shapes as shapes
 from bridge.sandbox.answer import Answer, Call, Operation, jira_refused, read_token, write_token
+from bridge.sandbox.grammar import QueryInvalid
 from bridge.sandbox.jql import parse
-from bridge.sandbox.jql_terms import JqlInvalid
 from bridge.sandbox.records import Issue
 
 _TOKEN_LIFE = timedelta(days=7)
@@ -75,7 +75,7 @@ def _request(given: Mapping[str, Any]) -> _Request:
 def _search(call: Call, request: _Request) -> Answer:
     try:
         found = parse(request.jql, call.site, call.account).run(_known(call, request))
-    except JqlInvalid as invalid:
+    except QueryInvalid as invalid:
         raise jira_refused(400, str(invalid)) from None
     mark = hashlib.sha256(request.jql.encode()).hexdigest()[:16]
     start = _start(call, request.token, mark)

@@ -1,13 +1,17 @@
-"""What the demo's site contains: three projects, two spaces, four accounts, and a little history in each.
+"""What the demo's site contains: three projects, two spaces, five accounts, and a little history in each.
+
+OPS has a service desk and a board with sprints, CHG a board without.
 
 The service account ``ops-bot`` may do everything in OPS, CHG and ENG. In HR it may read and comment as well, so that
 when the bridge keeps a rule out of HR it is the rule's scope that does it and not the site.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from bridge.sandbox import workflow
+from bridge.sandbox import contents, workflow
+from bridge.sandbox.desk import ServiceRequest
 from bridge.sandbox.document import paragraphs
 from bridge.sandbox.records import PROJECT_PERMISSIONS, SPACE_PERMISSIONS, Account, Attachment, Issue, Space, Token
 from bridge.sandbox.site import Site
@@ -17,12 +21,26 @@ BOT_EMAIL = "ops-bot-x1@serviceaccount.atlassian.com"
 PERSON = "Mia Keller"
 COLLEAGUE = "Jonas Brandt"
 AUTOMATION = "Automation for Jira"
-#: The OAuth scopes that all of the sandbox's operations need: classic for Jira, granular for Confluence.
-JIRA_SCOPES = frozenset({"read:jira-work", "write:jira-work", "read:jira-user"})
+#: The OAuth scopes that all of the sandbox's operations need: classic for Jira and its service desk, granular for
+#: boards and for Confluence. A live token could not hold both kinds; the sandbox does not mind.
+JIRA_SCOPES = frozenset(
+    {
+        *("read:jira-work", "write:jira-work", "read:jira-user", "manage:jira-project"),
+        *("read:servicedesk-request", "write:servicedesk-request", "manage:servicedesk-customer"),
+        *("read:board-scope:jira-software", "write:board-scope:jira-software", "read:project:jira"),
+        *("read:sprint:jira-software", "write:sprint:jira-software"),
+    }
+)
 CONFLUENCE_SCOPES = frozenset(
-    f"{verb}:confluence"
-    for verb in ("read:page", "write:page", "read:comment", "write:comment", "read:space", "read:label", "write:label")
-) | {"read:content-details:confluence"}
+    f"{name}:confluence"
+    for name in (
+        *("read:page", "write:page", "delete:page", "read:comment", "write:comment", "delete:comment", "read:label"),
+        *("write:label", "read:space", "write:space", "read:space-details", "read:space.permission"),
+        *("write:space.permission", "read:content-details", "read:content.metadata", "read:hierarchical-content"),
+        *("write:content", "write:content.restriction", "read:task", "write:task", "read:template", "read:watcher"),
+        *("write:watcher", "read:attachment", "write:attachment"),
+    )
+)
 
 _TASK, _BUG, _INCIDENT, _CHANGE = "10100", "10101", "10102", "10103"
 _HIGHEST, _HIGH, _MEDIUM = "1", "2", "3"
@@ -55,6 +73,9 @@ def _plant(site: Site) -> None:
     _changes(site, mia, jonas)
     _personnel(site, mia)
     _pages(site, spaces, mia, jonas)
+    _beside_the_pages(site, spaces["ENG"], mia, jonas)
+    _planning(site)
+    _service_desk(site, mia, bot)
 
 
 def _projects(site: Site, mia: Account, bot: Account, automation: Account) -> None:
@@ -153,3 +174,50 @@ def _pages(site: Site, spaces: Mapping[str, Space], mia: Account, jonas: Account
     with site.earlier(days=6):
         site.new_page(spaces["HR"], mia, "Onboarding", paragraphs("The first week, day by day."))
         site.new_page(spaces["HR"], mia, "Salary bands", paragraphs("For the works council only."))
+
+
+_REVIEW = (
+    '<at:declarations><at:string at:name="incident"/><at:textarea at:name="summary"/></at:declarations>'
+    '<h2>What happened</h2><p>Incident <at:var at:name="incident"/>: <at:var at:name="summary"/></p><h2>What we do</h2>'
+)
+
+
+def _beside_the_pages(site: Site, space: Space, mia: Account, jonas: Account) -> None:
+    """A template, a group and two tasks of the space."""
+    reviews = next(page for page in site.pages.values() if page.title == "Incident reviews")
+    with site.earlier(days=30):
+        contents.add_template(site, "Incident review", _REVIEW, space)
+        contents.add_template(site, "Meeting notes", "<h2>Decisions</h2><p></p>")
+        contents.add_group(site, "engineers", (mia.id, jonas.id))
+    with site.earlier(days=4):
+        contents.add_task(site, reviews, jonas, paragraphs("Write up the mail delay"), mia)
+        contents.add_task(site, reviews, jonas, paragraphs("Invite the network team"))
+
+
+def _planning(site: Site) -> None:
+    with site.earlier(days=70):
+        board = site.add_board("Operations", "scrum", "OPS")
+        site.add_board("Changes", "kanban", "CHG")
+    for name, ago, state in (("Sprint 46", 25, "closed"), ("Sprint 47", 11, "active"), ("Sprint 48", 11, "future")):
+        with site.earlier(days=ago):
+            sprint = site.add_sprint(board, name, state)
+            if state != "future":
+                sprint.start, sprint.end = site.now(), site.now() + timedelta(days=14)
+        if state == "closed":
+            sprint.completed = sprint.end
+        if state == "active":
+            sprint.issues = [issue.id for issue in site.issues.values() if issue.key in {"OPS-3", "OPS-4"}]
+
+
+def _service_desk(site: Site, mia: Account, bot: Account) -> None:
+    with site.earlier(days=60):
+        priya = site.add_account("Priya Nair", kind="customer", email="priya.nair@example.com")
+        desk = site.add_desk("OPS", {"Report an incident": _INCIDENT, "Ask for help": _TASK})
+        northwind = site.add_organization("Northwind", [priya.id])
+        desk.customers, desk.organizations = [priya.id], [northwind.id]
+    for issue in site.issues.values():
+        if issue.key in {"OPS-1", "OPS-2"}:
+            issue.request = ServiceRequest(desk.types[0].id, [mia.id])
+            with site.earlier(hours=30):
+                for name in ("Approval by operations", "Approval by the service owner"):
+                    site.add_approval(issue, name, [bot.id])

@@ -14,8 +14,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.sandbox.attached import IssueLink
+from bridge.sandbox.clients import Client
+from bridge.sandbox.desk import Approval, Organization, RequestType, ServiceDesk
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.limits import Limits
+from bridge.sandbox.media import Media
+from bridge.sandbox.page_facts import Group, LongTask, Template
+from bridge.sandbox.planning import Board, Sprint
 from bridge.sandbox.records import (
     PROJECT_PERMISSIONS,
     SPACE_PERMISSIONS,
@@ -28,6 +34,7 @@ from bridge.sandbox.records import (
     Page,
     PageComment,
     Project,
+    ProjectVersion,
     SandboxRefusal,
     Seen,
     Space,
@@ -39,6 +46,9 @@ Seed = Callable[["Site"], None]
 
 _FIRST_IDS = {"project": 10000, "issue": 10001, "comment": 10201, "change": 10501, "attachment": 10801}
 _FIRST_IDS |= {"space": 65601, "page": 131073, "footer": 262145, "property": 393217, "label": 458753, "named": 10010}
+_FIRST_IDS |= {"task": 17, "template": 5177345, "long-task": 1180606}
+_FIRST_IDS |= {"board": 1, "sprint": 46, "desk": 1, "request-type": 11, "approval": 1, "organization": 1}
+_FIRST_IDS |= {"link": 10601, "web-link": 10701, "worklog": 10901}
 _SEEN_KEPT = 2000
 
 
@@ -64,6 +74,7 @@ class Site:
         self.sleep = sleep
         self.comments_per_issue = 5000
         self.tokens: dict[str, Token] = {}
+        self.clients: dict[str, Client] = {}
         self.faults = Faults()
         self.limits = Limits()
         self._clock = clock
@@ -76,10 +87,19 @@ class Site:
         self.projects: dict[str, Project] = {}
         self.issues: dict[str, Issue] = {}
         self.keys: dict[str, str] = {}
+        self.links: dict[str, IssueLink] = {}
         self.spaces: dict[str, Space] = {}
         self.pages: dict[str, Page] = {}
+        self.groups: dict[str, Group] = {}
+        self.templates: dict[str, Template] = {}
+        self.long_tasks: dict[str, LongTask] = {}
+        self.boards: dict[str, Board] = {}
+        self.sprints: dict[str, Sprint] = {}
+        self.desks: dict[str, ServiceDesk] = {}
+        self.organizations: dict[str, Organization] = {}
         self.grants: dict[tuple[str, str, str], frozenset[str]] = {}
         self.seen: deque[Seen] = deque(maxlen=_SEEN_KEPT)
+        self.media = Media()
         self._ids = dict(_FIRST_IDS)
         self._traces = 0
 
@@ -90,7 +110,7 @@ class Site:
             seed(self)
 
     def reset(self) -> None:
-        """Forget everything but the tokens, also faults and limits, then plant the seed again."""
+        """Forget everything but tokens and clients, also faults and limits, then plant the seed again."""
         with self.lock:
             self._empty()
             self.faults.clear()
@@ -184,7 +204,7 @@ class Site:
         """Create a project; its lead may do everything there."""
         made = Project(self.next_id("project"), key, name, lead.id)
         made.components = [Named(self.next_id("named"), each) for each in components]
-        made.versions = [Named(self.next_id("named"), each) for each in versions]
+        made.versions = [ProjectVersion(self.next_id("named"), each) for each in versions]
         self.projects[key] = made
         self.grant(lead.id, PROJECT_PERMISSIONS, project=key)
         return made
@@ -227,6 +247,13 @@ class Site:
         issue.comments.append(made)
         return made
 
+    def remove_issue(self, issue: Issue) -> None:
+        """Delete an issue with its links; its keys are never given out again."""
+        with self.lock:
+            self.links = {each.id: each for each in self.links.values() if issue.id not in {each.source, each.target}}
+            self.keys = {key: number for key, number in self.keys.items() if number != issue.id}
+            del self.issues[issue.id]
+
     def move(self, id_or_key: str, project: str, author: Account | None = None) -> Issue:
         """Move an issue to another project: it gets a key there and goes on answering to the old one.
 
@@ -248,6 +275,45 @@ class Site:
             self.note_change(issue, author or self.accounts[source.lead], [renamed, moved])
             return issue
 
+    # Boards and service desks
+
+    def add_board(self, name: str, kind: str, project: str) -> Board:
+        """Create a board (scrum or kanban) over a project's issues."""
+        made = Board(self.next_id("board"), name, kind, project)
+        self.boards[made.id] = made
+        return made
+
+    def add_sprint(self, board: Board, name: str, state: str = "future", goal: str = "") -> Sprint:
+        """Create a sprint on a board."""
+        made = Sprint(self.next_id("sprint"), board.id, name, self.now(), state, goal=goal)
+        self.sprints[made.id] = made
+        return made
+
+    def add_desk(self, project: str, types: Mapping[str, str]) -> ServiceDesk:
+        """Give a project a service desk; ``types`` are the names of its request types and the issue type of each."""
+        chosen = [RequestType(self.next_id("request-type"), name, issue_type) for name, issue_type in types.items()]
+        made = ServiceDesk(self.next_id("desk"), project, chosen)
+        self.desks[made.id] = made
+        return made
+
+    def desk_of(self, project: str) -> ServiceDesk | None:
+        """The service desk of a project (by key), if it has one."""
+        return next((desk for desk in self.desks.values() if desk.project == project), None)
+
+    def add_approval(self, issue: Issue, name: str, approvers: Collection[str]) -> Approval:
+        """Let a request wait for the approval of these accounts (by id)."""
+        made = Approval(self.next_id("approval"), name, dict.fromkeys(approvers, "pending"), self.now())
+        if issue.request is None:
+            raise SandboxRefusal(f"{issue.key} is no request")
+        issue.request.approvals.append(made)
+        return made
+
+    def add_organization(self, name: str, members: Collection[str] = ()) -> Organization:
+        """Create an organization of customers (by account id)."""
+        made = Organization(self.next_id("organization"), name, self.now(), list(members))
+        self.organizations[made.id] = made
+        return made
+
     # Confluence
 
     def add_space(self, key: str, name: str, author: Account) -> Space:
@@ -264,6 +330,7 @@ class Site:
         """Create a page below ``parent`` or the space's home page; the body is ADF."""
         first = Version(1, author.id, self.now(), "", title, body)
         page = Page(self.next_id("page"), space.id, parent or space.homepage or None, "current", [first])
+        page.rank = float(page.id)
         self.pages[page.id] = page
         return page
 

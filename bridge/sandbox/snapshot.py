@@ -36,6 +36,11 @@ def snapshot(site: Site) -> dict[str, Any]:
                 key: site.issues[number].key for key, number in site.keys.items() if site.issues[number].key != key
             },
             "issues": {issue.key: _issue(site, issue) for issue in site.issues.values()},
+            "boards": [_plain(asdict(board)) for board in site.boards.values()],
+            "sprints": [_plain(asdict(sprint)) for sprint in site.sprints.values()],
+            "desks": [asdict(desk) for desk in site.desks.values()],
+            "organizations": [_plain(asdict(each)) for each in site.organizations.values()],
+            "links": [asdict(link) for link in site.links.values()],
             "spaces": [_plain(asdict(space)) for space in site.spaces.values()],
             "pages": {page.id: _page(site, page) for page in site.pages.values()},
             "faults": site.faults.shown(),
@@ -59,6 +64,10 @@ def _page(site: Site, page: Page) -> dict[str, Any]:
     made |= {"space": site.spaces[page.space].key, "labels": [label.name for label in page.labels]}
     made["versions"] = [_version(site, version) for version in page.versions]
     made["comments"] = [_page_comment(site, comment) for comment in page.comments]
+    made |= {"owner": page.owner or page.versions[0].author, "state": page.state.name if page.state else None}
+    made |= {"watchers": page.watchers, "tasks": [asdict(task) for task in page.tasks]}
+    made["restrictions"] = {name: asdict(each) for name, each in page.restrictions.items()}
+    made["properties"] = {entry.key: entry.value for entry in page.properties}
     return _mapping(made)
 
 

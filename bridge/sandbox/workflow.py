@@ -21,7 +21,10 @@ TRANSITIONS = (
     Transition("41", "Reopen", frozenset({"Done"}), "In Progress"),
 )
 PRIORITIES = tuple(Named(str(n), name) for n, name in enumerate(("Highest", "High", "Medium", "Low", "Lowest"), 1))
-ISSUE_TYPES = tuple(Named(str(n), name) for n, name in enumerate(("Task", "Bug", "Incident", "Change"), 10100))
+ISSUE_TYPES = tuple(
+    Named(str(n), name) for n, name in enumerate(("Task", "Bug", "Incident", "Change", "Sub-task"), 10100)
+)
+SUBTASK = ISSUE_TYPES[-1].id
 RESOLUTIONS = (Named("10000", "Done"), Named("10001", "Won't Do"))
 
 

@@ -56,6 +56,34 @@ def test_a_rebuild_from_atlassians_files_finds_no_difference(capsys: pytest.Capt
     assert capsys.readouterr().out.startswith("0 differences in 1138 operations")
 
 
+def test_a_rebuild_of_the_real_file_writes_it_letter_by_letter_whatever_order_the_files_come_in(tmp_path: Path) -> None:
+    output = tmp_path / "operations.csv"
+    specs = [str(needs_specs() / f"{name}.json") for name in FILES]
+    for files in (specs, specs[::-1]):
+        assert main(["--output", str(output), *files]) == 0
+        assert output.read_bytes() == FILE.read_bytes()
+        output.unlink()
+
+
+def test_verbs_whose_operation_is_gone_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "operations.csv"
+    output.write_bytes(FILE.read_bytes())
+    assert main(["--output", str(output), str(write_spec(tmp_path, "jira"))]) == 1
+    said = capsys.readouterr()
+    assert "jira.comment names addComment, which is gone: correct bridge/catalogue/vocabulary" in said.err.splitlines()
+    assert "- jira POST /rest/api/3/issue/{issueIdOrKey}/comment" in said.out.splitlines()
+    assert "confluence" not in said.err
+
+
+def test_the_help_says_where_the_files_come_from_and_what_each_exit_means(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert said.count("https://dac-static.atlassian.com/cloud/") == len(FILES)
+    assert "Exits 0" in said
+
+
 def test_the_rows_are_exactly_those_of_the_independent_list() -> None:
     listed = json.loads((needs_specs() / "operation-scopes.json").read_text(encoding="utf-8"))
     wanted = {

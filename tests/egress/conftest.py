@@ -19,10 +19,11 @@ import sqlalchemy as sa
 
 from bridge import catalogue
 from bridge.egress.app import Egress
+from bridge.egress.gate import Scripts
 from bridge.egress.upstream import Upstream
 from bridge.sandbox.transport import SandboxTransport
 from bridge.settings import Account, Settings
-from bridge.store import deliveries, journal
+from bridge.store import decisions, deliveries, journal
 from bridge.store.deliveries import Delivery, State
 from bridge.store.tables import deliveries as table
 from bridge.testing import Report, Trial
@@ -95,7 +96,14 @@ class Nobody:
 class Bench:
     """One bridge, one site and the rules of a directory."""
 
-    def __init__(self, home: Path, database_url: str | None, settle_factor: float, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        database_url: str | None,
+        settle_factor: float,
+        settings: Mapping[str, Any],
+        scripts: Scripts | None = None,
+    ) -> None:
         self.rules = home
         self._trial = Trial(home, database_url=database_url, settle_factor=settle_factor)
         self.site = self._trial.site
@@ -103,7 +111,7 @@ class Bench:
         self.settings: Settings = replace(self._trial.settings, **settings)
         self.wire = Wire(SandboxTransport(self._trial.sandbox))
         self._upstream = Upstream(self.settings.request_timeout, self.wire)
-        self.egress = Egress(self.settings, self.store, self._trial.rules, self._upstream)
+        self.egress = Egress(self.settings, self.store, self._trial.rules, self._upstream, scripts)
         self.client = httpx.Client(transport=httpx.WSGITransport(app=self.egress), base_url="http://egress")
 
     def close(self) -> None:
@@ -128,7 +136,7 @@ class Bench:
     def replay(self, delivery: str, *, from_start: bool = False) -> None:
         """Have a person ask for a dead delivery again."""
         self.store.commit(
-            lambda connection: deliveries.replay(connection, delivery, "mia", "mended", from_start=from_start)
+            lambda connection: decisions.replay(connection, delivery, "mia", "mended", from_start=from_start)
         )
 
     def _set(self, delivery: str, **values: object) -> None:
@@ -239,11 +247,12 @@ def _makes(root: Path) -> Iterator[Callable[..., Bench]]:
         *,
         database_url: str | None = None,
         settle_factor: float = 0.0,
+        scripts: Scripts | None = None,
         **settings: Any,
     ) -> Bench:
         home = root / f"rules{len(made)}"
         home.mkdir()
-        bench = Bench(home, database_url, settle_factor, settings)
+        bench = Bench(home, database_url, settle_factor, settings, scripts)
         made.append(bench)
         if toml or handle:
             bench.write(toml, handle)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 Make = Callable[..., Any]
@@ -336,15 +337,18 @@ def test_a_page_that_another_made_under_the_title_since_is_a_conflict_for_the_si
     assert "already exists" in report.reason
 
 
-def test_a_version_that_another_made_since_is_a_conflict_for_the_site_to_tell(make_bench: Make) -> None:
+def test_a_version_that_another_made_since_is_a_conflict_over_which_the_page_is_written_again(make_bench: Make) -> None:
     bench = make_bench(SCOPE, CASES["confluence.update-page"].handle)
     bench.fault("reset-before", "updatePage")
     delivery = bench.send(payload(bench)).delivery
     page = _page(bench, "Runbooks")
     bench.site.revise(page, bench.site.account("Mia Keller"), page.title, page.latest.body, "mine")
     [report] = bench.finish(delivery)
-    assert (report.state, len(page.versions)) == ("dead", 2)
-    assert "409" in report.reason or "Version must be incremented" in report.reason
+    assert (report.state, len(page.versions)) == ("done", 3), report.reason
+    conflict, written = [entry for entry in report.entries if entry["kind"] == "step:outcome"]
+    assert (conflict["status"], conflict["outcome"]) == (409, "failed")
+    assert "Version must be incremented" in conflict["why"]
+    assert (written["step"], written["outcome"]) == (conflict["step"] + 2, "done"), "read again, then written"
 
 
 def test_two_equal_page_comments_since_wait_for_a_person(make_bench: Make) -> None:
@@ -381,10 +385,10 @@ def test_a_page_comment_by_another_with_the_same_words_is_not_ours(make_bench: M
 
 def test_an_operation_without_a_way_to_look_it_up_waits_for_a_person(make_bench: Make) -> None:
     bench = make_bench(
-        '[scope.jira]\nOPS = ["addWatcher"]',
-        "context.jira.request('POST', '/rest/api/3/issue/OPS-1/watchers', body='someone')",
+        '[scope.jira]\nOPS = ["notify"]',
+        "context.jira.request('POST', '/rest/api/3/issue/OPS-1/notify', body={'textBody': 'x'})",
     )
-    bench.wire.answer(502, {}, method="POST", path="/watchers")
+    bench.wire.answer(502, {}, method="POST", path="/notify")
     [report] = bench.finish(bench.accept())
     assert report.state == "parked"
     assert "leaves nothing by which it could be found again" in report.reason
@@ -496,3 +500,27 @@ def test_a_draft_that_was_made_and_not_answered_is_made_once(make_bench: Make) -
     [report] = bench.finish(bench.accept(sent))
     assert report.state == "done", report.reason
     assert sum(page.title == "A draft" for page in bench.site.pages.values()) == 1
+
+
+def test_a_version_that_comes_only_after_it_was_looked_up_is_known_again_and_not_made_twice(
+    make_bench: Make,
+) -> None:
+    case = CASES["confluence.update-page"]
+    bench = make_bench(SCOPE, case.handle)
+    late: list[httpx.Request] = []
+
+    def lost(sent: httpx.Request) -> httpx.Response:
+        late.append(sent)
+        raise httpx.ReadTimeout("no answer", request=sent)
+
+    def overtaken(sent: httpx.Request) -> httpx.Response:
+        assert bench.wire.pass_on(late[0]).status_code == 200
+        answered: httpx.Response = bench.wire.pass_on(sent)
+        return answered
+
+    bench.wire.play(lost, method="PUT")
+    bench.wire.play(overtaken, method="PUT")
+    [report] = bench.finish(bench.accept(payload(bench)))
+    assert (report.state, case.effects(bench)) == ("done", 1), report.reason
+    [outcome] = [entry for entry in report.entries if entry["kind"] == "step:outcome"]
+    assert (outcome["outcome"], outcome["found"]) == ("done", True)

@@ -216,33 +216,33 @@ def test_a_product_that_the_ceiling_leaves_out_is_denied(make_bench: Make) -> No
     assert "the account's ceiling in bridge.toml does not allow read in OPS, where OPS-1 is" in outcome(capped)
 
 
-FIND = "return context.jira.request('GET', '/rest/api/3/user/search', {'query': 'Mia'})[0]['displayName']"
+PRIORITIES = "return context.jira.request('GET', '/rest/api/3/priority')[0]['name']"
 
 
 def test_what_has_no_project_is_granted_under_site_by_its_operation(make_bench: Make) -> None:
-    bench = make_bench(SCOPE, FIND)
+    bench = make_bench(SCOPE, PRIORITIES)
     said = outcome(bench)
-    assert "does not grant findUsers outside any project or space; it grants it nowhere" in said
-    bench.write('[scope.jira]\n"@site" = ["findUsers"]')
+    assert "does not grant getPriorities outside any project or space; it grants it nowhere" in said
+    bench.write('[scope.jira]\n"@site" = ["getPriorities"]')
     report = bench.send()
-    assert (report.state, report.result) == ("done", "Mia Keller")
+    assert (report.state, report.result) == ("done", "Highest")
     [entry] = bench.entries(report.delivery, "step:read")
-    assert entry["operation"] == "findUsers"
+    assert entry["operation"] == "getPriorities"
     assert "container" not in entry
 
 
 def test_a_grant_in_a_project_is_none_under_site_nor_in_another(make_bench: Make) -> None:
-    bench = make_bench('[scope.jira]\nOPS = ["findUsers"]', FIND)
+    bench = make_bench('[scope.jira]\nOPS = ["getPriorities"]', PRIORITIES)
     assert "it grants it in OPS" in outcome(bench)
 
 
 def test_an_operation_is_granted_by_its_id_in_the_project_of_its_path(make_bench: Make) -> None:
     bench = make_bench(
-        '[scope.jira]\nOPS = ["getIssuePropertyKeys"]',
-        "return context.jira.request('GET', f'/rest/api/3/issue/{event[\"key\"]}/properties')",
+        '[scope.jira]\nOPS = ["getEditIssueMeta"]',
+        "return context.jira.request('GET', f'/rest/api/3/issue/{event[\"key\"]}/editmeta')",
     )
     assert outcome(bench, {"key": "OPS-1"}) == "done"
-    assert "does not grant getIssuePropertyKeys in HR" in outcome(bench, {"key": "OPS-99"})
+    assert "does not grant getEditIssueMeta in HR" in outcome(bench, {"key": "OPS-99"})
 
 
 def test_an_operation_id_does_not_grant_what_a_verb_guards(make_bench: Make) -> None:

@@ -138,6 +138,105 @@ def test_a_missing_oauth_scope_pauses_the_rule_that_needs_it_and_names_the_scope
     assert bench.send(rule="reader").state == "done", "other rules of the account go on"
 
 
+def test_an_ip_allowlist_pauses_the_account_in_words_that_tell_what_to_do(make_bench: Make) -> None:
+    said = (
+        "The IP address has been rejected because it is not on the allowed list. See your admin for more information."
+    )
+    for method in ("GET", "POST"):
+        bench = make_bench(SCOPE, COMMENT)
+        bench.wire.answer(403, {"errorMessages": [said], "errors": {}}, method=method)
+        report = bench.send()
+        assert report.state == "waiting", report.reason
+        assert report.reason.startswith("the IP allowlist of sandbox rejects the address of this machine (403): an org")
+        assert bench.delivery(report.delivery).failures == 0
+        stopped = bench.client.post("/claim", json={"delivery": report.delivery, "worker": "w"}).json()
+        assert (stopped["stop"], "account ops-bot" in stopped["why"]) == ("paused", True)
+        assert bench.texts("OPS-1") == []
+
+
+EDITS = [
+    ("context.jira.edit('OPS-3', set={'priority': 'Low'})", "PUT"),
+    ("context.jira.transition('OPS-2', 'Start work')", "POST"),
+]
+
+
+@pytest.mark.parametrize(("handle", "method"), EDITS)
+def test_a_conflicting_change_of_another_is_waited_out(make_bench: Make, handle: str, method: str) -> None:
+    bench = make_bench('[scope.jira]\nOPS = ["read", "edit", "transition"]', handle)
+    for _ in range(3):
+        bench.wire.answer(409, {"errorMessages": ["conflicting update"]}, method=method)
+    report = bench.send()
+    assert report.state == "done", report.reason
+    assert len(bench.wire.writes) == 4
+    steps = [
+        entry["kind"] for entry in bench.entries(report.delivery) if entry["kind"] in {"step:intent", "step:outcome"}
+    ]
+    assert steps == ["step:intent", "step:outcome"]
+
+
+@pytest.mark.parametrize(("handle", "method"), EDITS)
+def test_a_conflict_that_lasts_is_the_answer(make_bench: Make, handle: str, method: str) -> None:
+    bench = make_bench('[scope.jira]\nOPS = ["read", "edit", "transition"]', handle)
+    for _ in range(4):
+        bench.wire.answer(409, {"errorMessages": ["conflicting update"]}, method=method)
+    report = bench.send()
+    assert report.state == "dead"
+    assert "conflicting update" in report.reason
+    assert len(bench.wire.writes) == 4
+
+
+def test_a_write_that_may_have_been_made_after_a_conflict_is_looked_up(make_bench: Make) -> None:
+    bench = make_bench('[scope.jira]\nOPS = ["read", "edit"]', EDITS[0][0])
+    bench.wire.answer(409, {}, method="PUT")
+    bench.wire.fail(lambda sent: httpx.ReadTimeout("no", request=sent), method="PUT")
+    report = bench.send()
+    assert (report.state, report.reason) == ("waiting", "no answer came (ReadTimeout): to be looked up")
+
+
+def test_any_other_403_is_the_answer_to_its_step(make_bench: Make) -> None:
+    bench = make_bench(SCOPE, COMMENT)
+    bench.wire.answer(403, {"errorMessages": ["You may not comment here."]}, method="POST")
+    assert bench.send().state == "dead"
+
+
+# --------------------------------------------------------------------------------------------------------- trace ids
+
+
+@pytest.mark.parametrize("header", ["Atl-Traceid", "X-ARequestId", "Atl-Request-Id"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (201, "step:outcome"),
+        (400, "step:outcome"),
+        (404, "step:outcome"),
+        (413, "step:outcome"),
+        (401, "step:unsent"),
+        (401, "delivery:waiting"),
+        (429, "step:unsent"),
+        (429, "delivery:waiting"),
+        (503, "delivery:waiting"),
+    ],
+)
+def test_the_id_under_which_atlassian_knows_a_request_is_in_the_log_however_it_ended(
+    make_bench: Make, header: str, status: int, kind: str
+) -> None:
+    bench = make_bench(SCOPE, COMMENT)
+    bench.wire.answer(status, {}, method="POST", **{header: "planted-trace"})
+    report = bench.send()
+    assert [entry.get("trace") for entry in bench.entries(report.delivery, kind)] == ["planted-trace"]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, "step:read"), (404, "step:refused"), (429, "delivery:waiting")])
+def test_the_trace_of_a_read_is_in_the_log_too(make_bench: Make, status: int, kind: str) -> None:
+    bench = make_bench(SCOPE, READ)
+    if status == 200:
+        [entry] = bench.entries(bench.send().delivery, kind)
+        assert len(entry["trace"]) == 32, "the sandbox gives one with each answer"
+        return
+    bench.wire.answer(status, {}, method="GET", atl_traceid="planted-trace")
+    assert [entry.get("trace") for entry in bench.entries(bench.send().delivery, kind)] == ["planted-trace"]
+
+
 # --------------------------------------------------------------------------------------------------------- 429
 
 
@@ -193,6 +292,14 @@ def test_a_broken_site_lets_a_read_wait(make_bench: Make, status: int) -> None:
     assert bench.delivery(report.delivery).failures == 0
     bench.let_time_pass(report.delivery)
     assert bench.attempt(report.delivery).result == "OPS-1"
+
+
+def test_a_broken_site_that_says_when_to_come_back_is_obeyed(make_bench: Make) -> None:
+    bench = make_bench(SCOPE, READ)
+    bench.wire.answer(503, {}, method="GET", retry_after="90")
+    found = bench.delivery(bench.send().delivery)
+    with bench.store.read() as connection:
+        assert 85 < found.not_before - bench.store.now(connection) <= 90
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
@@ -251,18 +358,19 @@ def test_a_redirect_is_not_followed_and_no_credential_goes_with_it(make_bench: M
         bench.wire.requests.clear()
         bench.wire.answer(status, {}, method="POST", location="https://evil.example/rest/api/3/issue/OPS-1/comment")
         report = bench.send()
-        assert report.state == "dead"
+        assert report.state == "waiting"
         assert f"the site redirects elsewhere ({status}), which egress does not follow" in report.reason
         assert {sent.url.host for sent in bench.wire.requests} == {"127.0.0.1"}
         assert len(bench.wire.writes) == 1
 
 
-def test_an_attachments_redirect_to_the_media_host_is_not_followed(make_bench: Make) -> None:
-    bench = make_bench('[scope.jira]\n"@site" = ["getAttachmentContent"]', "context.jira.request('GET', event['path'])")
+def test_an_attachments_redirect_to_another_host_is_an_answer_that_says_so(make_bench: Make) -> None:
+    bench = make_bench('[scope.jira]\nOPS = ["download"]', "context.jira.download('OPS-3', event['file'])")
     attachment = bench.site.find_issue("OPS-3").attachments[0].id
-    report = bench.send({"path": f"/rest/api/3/attachment/content/{attachment}"})
+    bench.wire.answer(303, path="/attachment/content/", location="https://media.example/file?token=signed")
+    report = bench.send({"file": attachment})
     assert report.state == "dead"
-    assert "redirects elsewhere (303)" in report.reason or "421" in report.reason
+    assert "redirects elsewhere (303), to https://media.example, which egress does not follow" in report.reason
     assert all("media.example" not in str(sent.url) for sent in bench.wire.requests)
 
 

@@ -129,8 +129,8 @@ def test_a_page_that_was_moved_to_another_space_is_judged_by_where_it_is_now(ben
     ("method", "path", "body", "why"),
     [
         ("PUT", "OPS-1", {"update": {"comment": [{"add": {"body": WORDS}}]}}, "jira.comment"),
-        ("PUT", "OPS-1", {"update": {"worklog": [{"add": {"timeSpent": "1h"}}]}}, "addWorklog"),
-        ("PUT", "OPS-1", {"update": {"issuelinks": [{"add": {}}]}}, "linkIssues"),
+        ("PUT", "OPS-1", {"update": {"worklog": [{"add": {"timeSpent": "1h"}}]}}, "jira.log-work"),
+        ("PUT", "OPS-1", {"update": {"issuelinks": [{"add": {}}]}}, "jira.link"),
         ("PUT", "OPS-1", {"fields": {"status": {"name": "Done"}}}, "jira.transition"),
         ("PUT", "OPS-1", {"fields": {"labels": []}, "transition": {"id": "31"}}, "jira.transition"),
         ("PUT", "OPS-1", {"fields": {"project": {"key": "HR"}}}, "is no edit"),

@@ -16,7 +16,7 @@ from bridge.ingress.app import seats
 from bridge.ingress.signature import hub_secret, mint_token, sign_body
 from bridge.ingress.waiting import Standing, Waiting
 from bridge.settings import Secret, Settings
-from bridge.store import Store, deliveries
+from bridge.store import Store, decisions, deliveries
 from bridge.store.deliveries import State
 from bridge.store.engine import new_id
 
@@ -78,7 +78,7 @@ def test_a_cancelled_delivery_is_no_success(post: Post, rows: Rows, store: Store
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, "plain", {}, query="?wait=30")
         delivery = arrived(rows)
-        store.commit(lambda connection: deliveries.cancel(connection, delivery, "ada", "a test"))
+        store.commit(lambda connection: decisions.cancel(connection, delivery, "ada", "a test"))
         answer = waiting.result()
     assert (answer.status_code, answer.get_json()["status"]) == (424, "cancelled")
 
@@ -95,7 +95,8 @@ def test_a_duplicate_that_waits_is_told_how_the_first_delivery_ended(post: Post,
     first = post("script", {}).get_json()["delivery"]
     finish(store, first, State.DONE, "7")
     answer = post("script", {}, query="?wait=30")
-    assert (answer.status_code, answer.get_json()) == (200, {"delivery": first, "status": "done", "result": 7})
+    said = {"delivery": first, "status": "done", "result": 7, "duplicate": True}
+    assert (answer.status_code, answer.get_json()) == (200, said)
 
 
 def test_beyond_the_seats_a_sender_is_answered_at_once(

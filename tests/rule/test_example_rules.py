@@ -172,8 +172,8 @@ def test_only_pages_that_are_a_year_old_are_asked_about(run: Run, far_end: FarEn
     result = run("stale_page_review", "scheduled")
     assert _rule(examples, "stale_page_review").manifest.mode == "observe"
     assert result["steps"] == [
-        {"verb": "confluence.label", "done": 1, "skipped": 1, "failed": 0},
-        {"verb": "confluence.comment", "done": 1, "skipped": 1, "failed": 0},
+        {"verb": "confluence.label", "done": 0, "skipped": 1, "failed": 0, "observed": 1},
+        {"verb": "confluence.comment", "done": 0, "skipped": 1, "failed": 0, "observed": 1},
     ]
     assert [call["path"] for call in far_end.calls] == [
         "/wiki/rest/api/content/131078/label",

@@ -10,8 +10,11 @@ import pytest
 
 from bridge import catalogue
 from bridge.errors import ActionFailed
-from bridge.rule import confluence, jira
+from bridge.rule import confluence_pages as confluence
+from bridge.rule import jira_comments, jira_fields
+from bridge.rule import jira_issues as jira
 from bridge.rule.adf import Formatted, document, text_to_adf
+from bridge.rule.confluence_text import Change
 from bridge.rule.event import IssueRef, PageRef
 from bridge.rule.markdown import markdown_to_adf
 from bridge.rule.request import Request, free_request
@@ -43,8 +46,8 @@ TABLE: list[tuple[Request, str, str, Any, Any]] = [
         {},
         {"jql": "project = OPS", "fields": ["summary"], "maxResults": 100, "nextPageToken": "t1"},
     ),
-    (jira.add_comment("OPS-1", "Hello"), "POST", ISSUE + "/comment", {}, {"body": HELLO}),
-    (jira.add_comment("OPS-1", BOLD), "POST", ISSUE + "/comment", {}, {"body": BOLD.doc}),
+    (jira_comments.add_comment("OPS-1", "Hello"), "POST", ISSUE + "/comment", {}, {"body": HELLO}),
+    (jira_comments.add_comment("OPS-1", BOLD), "POST", ISSUE + "/comment", {}, {"body": BOLD.doc}),
     (jira.list_transitions("OPS-1"), "GET", ISSUE + "/transitions", {}, None),
     (jira.do_transition("OPS-1", "31"), "POST", ISSUE + "/transitions", {}, {"transition": {"id": "31"}}),
     (
@@ -112,7 +115,7 @@ TABLE: list[tuple[Request, str, str, Any, Any]] = [
         },
     ),
     (
-        confluence.replace_page(131077, PAGE, title="New"),
+        confluence.next_version(131077, PAGE, title="New"),
         "PUT",
         "/wiki/api/v2/pages/131077",
         {},
@@ -125,7 +128,7 @@ TABLE: list[tuple[Request, str, str, Any, Any]] = [
         },
     ),
     (
-        confluence.replace_page(131077, PAGE, append="Bye"),
+        confluence.next_version(131077, PAGE, change=Change(append="Bye")),
         "PUT",
         "/wiki/api/v2/pages/131077",
         {},
@@ -206,7 +209,7 @@ def test_a_key_out_of_a_payload_cannot_lead_to_another_path() -> None:
         "a\\b",
         "",
     ):
-        path = jira.add_comment(key, "x").path
+        path = jira_comments.add_comment(key, "x").path
         assert path.startswith("/rest/api/3/issue/")
         assert path.endswith("/comment")
         inside = path.removeprefix("/rest/api/3/issue/").removesuffix("/comment")
@@ -214,18 +217,18 @@ def test_a_key_out_of_a_payload_cannot_lead_to_another_path() -> None:
 
 
 def test_an_edit_without_a_change_or_with_a_field_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of set, add and remove"):
+    with pytest.raises(ValueError, match="one of set, add, remove and clear"):
         jira.edit_issue("OPS-1")
     with pytest.raises(ValueError, match="labels stands in set and in add or remove"):
         jira.edit_issue("OPS-1", set={"labels": []}, add={"labels": "a"})
 
 
 def test_values_of_fields_are_written_as_jira_takes_them() -> None:
-    assert jira.field_value("priority", {"id": "2"}) == {"id": "2"}
-    assert jira.field_value("components", ["Mail", {"id": "1"}]) == [{"name": "Mail"}, {"id": "1"}]
-    assert jira.field_value("parent", "10001") == {"id": "10001"}
-    assert jira.field_value("customfield_1", BOLD) == BOLD.doc
-    assert jira.field_value("duedate", None) is None
+    assert jira_fields.field_value("priority", {"id": "2"}) == {"id": "2"}
+    assert jira_fields.field_value("components", ["Mail", {"id": "1"}]) == [{"name": "Mail"}, {"id": "1"}]
+    assert jira_fields.field_value("parent", "10001") == {"id": "10001"}
+    assert jira_fields.field_value("customfield_1", BOLD) == BOLD.doc
+    assert jira_fields.field_value("duedate", None) is None
 
 
 def test_a_page_that_came_without_text_gets_its_first(far_end: FarEnd, context: Context) -> None:
@@ -242,11 +245,11 @@ def test_a_page_in_another_form_is_not_overwritten(far_end: FarEnd, context: Con
 
 
 def test_an_update_or_a_label_of_nothing_is_refused_before_anything_is_asked(far_end: FarEnd, context: Context) -> None:
-    with pytest.raises(ValueError, match="one of title, body and append"):
+    with pytest.raises(ValueError, match="one of title, body, append and prepend"):
         context.confluence.update_page("131077")
-    for labels in ((), ("",), ("  ",)):
+    for labels in ((), "", ["  "], ["seen", ""]):
         with pytest.raises(ValueError, match="give at least one"):
-            context.confluence.label("131077", *labels)
+            context.confluence.label("131077", labels)
     assert far_end.sent == []
 
 

@@ -65,9 +65,13 @@ class Api:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        form: Mapping[str, Any] | None = None,
     ) -> TestResponse:
         sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         given = {} if body is None else {"json": body}
+        if form is not None:
+            given = {"data": dict(form), "content_type": "multipart/form-data"}
+            sent.setdefault("X-Atlassian-Token", "no-check")
         address = f"/ex/{self.product}/{self.cloud_id}{path}"
         answer = self.client.open(address, method=method, query_string=query, headers=sent, **given)
         if self.openapi.available() and (described := self.openapi.described(method, path)) is not None:
