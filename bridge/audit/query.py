@@ -1,13 +1,14 @@
-"""Entries by what an auditor asks for; newest last, a page at a time."""
+"""Entries by what an auditor asks for; newest last, a page at a time or as they come."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.store.tables import deliveries, journal
+from bridge.store.tables import answers, checkpoint, deliveries, journal, leaf
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -52,11 +53,20 @@ def entries(
     connection: sa.Connection, wanted: Filter, *, limit: int, before: int | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
     """Return the newest ``limit`` entries that fit, oldest first, each with its id; ``before`` is an id to end at."""
-    query = sa.select(journal.c.id, journal.c.entry).order_by(journal.c.id.desc()).limit(limit)
+    query = sa.select(journal.c.id, journal.c.entry).where(*_fits(wanted))
+    query = query.order_by(journal.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(journal.c.id < before)
+    found = [(row.id, json.loads(row.entry)) for row in connection.execute(query)]
+    return found[::-1]
+
+
+def _fits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    fits: list[sa.ColumnElement[bool]] = []
     for column in ("rule", "account", "target", "outcome", "person", "kind"):
         value = getattr(wanted, column)
         if value is not None:
-            query = query.where(journal.c[column] == value)
+            fits.append(journal.c[column] == value)
     if wanted.delivery is not None:
         # People copy the first or the last letters of an id from a table.
         fitting = sa.select(deliveries.c.id).where(
@@ -65,19 +75,68 @@ def entries(
                 deliveries.c.id.endswith(wanted.delivery, autoescape=True),
             )
         )
-        query = query.where(journal.c.delivery.in_(fitting))
+        fits.append(journal.c.delivery.in_(fitting))
     if wanted.verb is not None:
         products = () if "." in wanted.verb else ("jira.", "confluence.")
         names = [wanted.verb, *(product + wanted.verb for product in products)]
-        query = query.where(journal.c.verb.in_(names))
+        fits.append(journal.c.verb.in_(names))
     if wanted.since is not None:
-        query = query.where(journal.c.at >= wanted.since)
+        fits.append(journal.c.at >= wanted.since)
     if wanted.until is not None:
-        query = query.where(journal.c.at < wanted.until)
-    if before is not None:
-        query = query.where(journal.c.id < before)
-    found = [(row.id, json.loads(row.entry)) for row in connection.execute(query)]
-    return found[::-1]
+        fits.append(journal.c.at < wanted.until)
+    return fits
+
+
+def newer(
+    connection: sa.Connection, wanted: Filter, seen: frozenset[int], after: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return the entries that fit, have a number above ``after`` and were not seen, oldest first.
+
+    On PostgreSQL an entry may be committed after one of a higher number, hence not only those above the highest seen.
+    """
+    query = sa.select(journal.c.id, journal.c.entry).where(journal.c.id > after, *_fits(wanted)).order_by(journal.c.id)
+    return [(row.id, json.loads(row.entry)) for row in connection.execute(query) if row.id not in seen]
+
+
+def highest(connection: sa.Connection) -> int:
+    """Return the number of the newest entry, 0 if there is none."""
+    return connection.execute(sa.select(sa.func.max(journal.c.id))).scalar_one() or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Where an entry stands in the sealed log: its leaf, its number among its rule's, the checkpoint that covers it."""
+
+    seq: int
+    rule_seq: int
+    checkpoint: int | None
+
+
+def seal_of(connection: sa.Connection, number: int) -> Seal | None:
+    """Return where an entry is sealed, None if it waits for that."""
+    row = connection.execute(sa.select(leaf.c.seq, leaf.c.rule_seq).where(leaf.c.entry == number)).one_or_none()
+    if row is None:
+        return None
+    covering = sa.select(sa.func.min(checkpoint.c.size)).where(checkpoint.c.size > row.seq)
+    return Seal(row.seq, row.rule_seq, connection.execute(covering).scalar_one())
+
+
+def bodies_kept(connection: sa.Connection, entry: Mapping[str, Any]) -> dict[str, bool]:
+    """Tell for each body that an entry names by digest (payload, request, answer) whether it is still kept."""
+    kept: dict[str, bool] = {}
+    delivery, named = entry.get("delivery"), [name for name in ("payload", "request", "answer") if name in entry]
+    for name in named if delivery is not None else ():
+        if name == "payload":
+            query = sa.select(deliveries.c.id).where(deliveries.c.id == delivery, deliveries.c.payload.is_not(None))
+        else:
+            query = sa.select(answers.c.step).where(
+                answers.c.delivery == delivery,
+                answers.c.run == entry.get("run"),
+                answers.c.step == entry.get("step"),
+                answers.c.part == name,
+            )
+        kept[name] = connection.execute(query.limit(1)).first() is not None
+    return kept
 
 
 def entry(connection: sa.Connection, number: int) -> str | None:

@@ -3,10 +3,10 @@
         queued ──> running ──> done | parked | dead
           │        │   ^  └──> waiting ──> running
           │        └───┘ (a lease ran out: the next attempt)
-          └──> cancelled        dead ──> queued (replay)
+          └──> cancelled        dead, parked ──> queued (replay)        parked ──> waiting (decided)
 
 ``rejected`` and ``ignored`` are final from the start. A parked or dead delivery can be cancelled, which lets go of an
-order key that it held.
+order key that it held. What people do to deliveries stands in ``decisions.py``.
 """
 
 import json
@@ -56,6 +56,8 @@ TRANSITIONS: Mapping[tuple[State | None, State], Kind] = {
     (State.QUEUED, State.DEAD): Kind.DEAD,
     (State.WAITING, State.DEAD): Kind.DEAD,
     (State.DEAD, State.QUEUED): Kind.REPLAYED,
+    (State.PARKED, State.QUEUED): Kind.REPLAYED,
+    (State.PARKED, State.WAITING): Kind.RELEASED,
     (State.QUEUED, State.CANCELLED): Kind.CANCELLED,
     (State.WAITING, State.CANCELLED): Kind.CANCELLED,
     (State.PARKED, State.CANCELLED): Kind.CANCELLED,
@@ -183,7 +185,8 @@ def _duplicate(connection: sa.Connection, received: Received) -> Accepted:
             deliveries.c.rule == received.rule, deliveries.c.identity == _kept(received.identity)
         )
     ).one()
-    differs = digest(first.salt, received.payload) != first.payload_digest
+    # A body that was removed after its retention took its salt with it, so nothing can be compared with it any more.
+    differs = bool(first.salt) and digest(first.salt, received.payload) != first.payload_digest
     append_to(connection, first.id, Kind.DUPLICATE, differs=differs, **received.facts)
     return Accepted(first.id, State(first.state), duplicate=True, differs=differs)
 
@@ -355,72 +358,6 @@ def end_unclaimed(connection: sa.Connection, delivery: Delivery, why: str, *, bl
         )
     )
     append_to(connection, delivery.id, kind, why=why)
-
-
-def cancel(connection: sa.Connection, delivery: str, person: str, reason: str) -> State:
-    """End a delivery that nobody works on, under a person's name; return its former state.
-
-    Raises ``TransitionRefused`` if it is running or already final.
-    """
-    found = _required(connection, delivery)
-    kind = TRANSITIONS.get((found.state, State.CANCELLED))
-    if kind is None:
-        raise TransitionRefused(
-            f"delivery {delivery} is {found.state}: only a queued, waiting, parked or dead one can be cancelled"
-        )
-    connection.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == delivery)
-        .values(
-            state=str(State.CANCELLED),
-            reason=_kept(reason),
-            finished_at=timestamp(),
-            offered_at=None,
-            not_before=None,
-            blocking=0,
-        )
-    )
-    append_to(connection, delivery, kind, person=person, why=reason, was=str(found.state))
-    return found.state
-
-
-def replay(connection: sa.Connection, delivery: str, person: str, reason: str, *, from_start: bool) -> None:
-    """Put a dead delivery back into the queue under a person's name.
-
-    Done steps are recalled and the others decided afresh; with ``from_start`` a new run begins, which knows nothing of
-    the earlier one. Raises ``TransitionRefused`` unless it is dead and its payload is still kept.
-    """
-    found = _required(connection, delivery)
-    if found.payload is None:
-        raise TransitionRefused(f"the payload of delivery {delivery} was removed after its retention: send it anew")
-    if found.state is not State.DEAD:
-        raise TransitionRefused(f"delivery {delivery} is {found.state}: only a dead one can be replayed")
-    connection.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == delivery)
-        .values(
-            state=str(State.QUEUED),
-            run=deliveries.c.run + int(from_start),
-            round=0 if from_start else deliveries.c.round + 1,
-            failures=0,
-            crashes=0,
-            since=timestamp(),
-            finished_at=None,
-            not_before=None,
-            offered_at=None,
-            reason=None,
-            result=None,
-            blocking=1,
-        )
-    )
-    append_to(connection, delivery, Kind.REPLAYED, person=person, why=reason, from_start=from_start)
-
-
-def _required(connection: sa.Connection, delivery: str) -> Delivery:
-    found = get(connection, delivery, lock=True)
-    if found is None:
-        raise TransitionRefused(f"there is no delivery {delivery}")
-    return found
 
 
 def age(delivery: Delivery) -> float:

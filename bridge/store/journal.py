@@ -2,7 +2,7 @@
 
 An entry is one canonical JSON text (RFC 8785 for the values we allow: text, whole numbers, booleans, null, lists and
 objects with ASCII names). That text is what is sealed; the columns beside it repeat members for searching and are
-derived from it, so they cannot disagree when written.
+derived from it, so they cannot disagree when written. The id of each goes into ``unsealed`` too, for the sealer.
 
 Attempts append through ``append_fenced``: the same statement that numbers the entry checks that the attempt still holds
 the delivery, so that an attempt which lost its lease can write nothing.
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from bridge.errors import Fenced
 from bridge.store.engine import timestamp
-from bridge.store.tables import deliveries, journal
+from bridge.store.tables import deliveries, journal, unsealed
 
 
 class Kind(StrEnum):
@@ -35,6 +35,7 @@ class Kind(StrEnum):
     DEAD = "delivery:dead"
     REPLAYED = "delivery:replayed"
     CANCELLED = "delivery:cancelled"
+    RELEASED = "delivery:decided"
     BEGUN = "attempt:begun"
     FAILED = "attempt:failed"
     LOG = "handler:log"
@@ -52,11 +53,19 @@ class Kind(StrEnum):
     RESUMED = "pause:lifted"
     ACCOUNT_SEEN = "account:seen"
     TOKEN_MINTED = "token:minted"  # noqa: S105 - a kind of entry, no password
+    LOG_BEGUN = "audit:begun"
+    KEY_ROTATED = "audit:rotated"
+    LOG_RESTORED = "audit:restored"
+    HEARTBEAT = "audit:heartbeat"
+    EXPORTED = "audit:exported"
+    REMOVED = "audit:removed"
 
 
 CLOSED = (Kind.READ, Kind.OUTCOME, Kind.REFUSED, Kind.OBSERVED, Kind.DECIDED)
 COLUMNS = ("delivery", "n", "run", "round", "attempt", "step", "rule", "account", "verb", "target", "outcome", "person")
 TEXT_LIMIT = 2000
+# Where a step stands: delivery, run, number of the step.
+Place = tuple[str, int, int]
 
 
 def canonical(value: object) -> str:
@@ -162,10 +171,15 @@ def _insert(connection: sa.Connection, kind: Kind, members: Mapping[str, object]
     entry: dict[str, object] = {"v": 1, "kind": str(kind), "at": timestamp()}
     entry.update({name: short(value) for name, value in members.items() if value is not None})
     columns = {name: _column(entry[name]) for name in COLUMNS if name in entry}
-    result = connection.execute(
-        sa.insert(journal).values(at=entry["at"], kind=str(kind), entry=canonical(entry), **columns)
-    )
-    return int(result.inserted_primary_key[0])  # type: ignore[index]  # a single row always has its key
+    made = sa.insert(journal).values(at=entry["at"], kind=str(kind), entry=canonical(entry), **columns)
+    if connection.dialect.name == "postgresql":
+        # Both in one statement: a second way to the server and back would be most of an append's cost.
+        new = made.returning(journal.c.id).cte("new")
+        both = sa.insert(unsealed).from_select(["entry"], sa.select(new.c.id)).returning(unsealed.c.entry)
+        return int(connection.execute(both).scalar_one())
+    number = int(connection.execute(made).inserted_primary_key[0])  # type: ignore[index]  # one row has its key
+    connection.execute(sa.insert(unsealed).values(entry=number))
+    return number
 
 
 def short(value: object) -> object:
@@ -185,6 +199,15 @@ def as_text(value: str) -> str:
     In an entry both are safe already, because JSON escapes the one and ``canonical`` the other.
     """
     return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\u0000")
+
+
+def rule_of(entry: str) -> str:
+    """Return the rule that an entry's text names, empty if it names none, also where somebody spoilt the text."""
+    try:
+        said = json.loads(entry)
+    except ValueError:
+        return ""
+    return as_text(str(said.get("rule", ""))) if isinstance(said, dict) else ""
 
 
 def steps(connection: sa.Connection, delivery: str, run: int, step: int | None = None) -> list[dict[str, Any]]:
@@ -232,10 +255,19 @@ def keys_used(connection: sa.Connection, rule: str | None) -> list[dict[str, Any
     return [dict(zip(names, opened, strict=True)) | {"last_used": at} for opened, at in sorted(used.items(), key=str)]
 
 
-def references(connection: sa.Connection, verb: str, target: str) -> frozenset[str]:
-    """Return what the outcomes of a verb at a target name as made, over all deliveries."""
+def references(connection: sa.Connection, verb: str, target: str, besides: Place) -> frozenset[str]:
+    """Return what the outcomes of a verb at a target name as made, over all deliveries, the step ``besides`` left out.
+
+    What a person decided to have been made is an outcome like any other. An attempt that was fenced may have appended
+    that step's own outcome a moment ago.
+    """
+    delivery, run, step = besides
+    own = sa.and_(journal.c.delivery == delivery, journal.c.run == run, journal.c.step == step)
     query = sa.select(journal.c.entry).where(
-        journal.c.target == target, journal.c.verb == verb, journal.c.kind == str(Kind.OUTCOME)
+        journal.c.target == target,
+        journal.c.verb == verb,
+        journal.c.kind.in_([Kind.OUTCOME, Kind.DECIDED]),
+        sa.not_(own),
     )
     entries = (json.loads(row.entry) for row in connection.execute(query))
     return frozenset(str(entry["ref"]) for entry in entries if "ref" in entry)
@@ -261,12 +293,25 @@ def observed(connection: sa.Connection, delivery: str, run: int) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def is_taken(connection: sa.Connection, verb: str, target: str, members: Mapping[str, object]) -> bool:
-    """Tell whether another outcome names the same reference; what asks so next waits for this commit."""
+def is_taken(connection: sa.Connection, verb: str, target: str, ref: object, place: Place) -> bool:
+    """Tell whether another step's outcome names the same reference; what asks so next waits for this commit."""
     if connection.dialect.name == "postgresql":
         name = f"found\n{verb}\n{target}"
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
-    return str(members.get("ref")) in references(connection, verb, target)
+    return str(ref) in references(connection, verb, target, place)
+
+
+def has_outcome(connection: sa.Connection, place: Place, round_: int) -> bool:
+    """Tell whether a step's outcome is known in a round; it may have come late, from an attempt that was fenced."""
+    delivery, run, step = place
+    query = sa.select(journal.c.id).where(
+        journal.c.delivery == delivery,
+        journal.c.run == run,
+        journal.c.round == round_,
+        journal.c.step == step,
+        journal.c.kind == str(Kind.OUTCOME),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def writes(connection: sa.Connection, delivery: str, run: int, *, besides: int = 0) -> int:
@@ -295,7 +340,7 @@ def of_delivery(connection: sa.Connection, delivery: str) -> list[dict[str, Any]
 _QUIET = frozenset({"v", "kind", "at", "delivery", "n", "rule", "run", "round", "attempt", "step", "verb", "target",
                     "account", "outcome", "person", "why", "request", "answer", "salt", "trace", "site",
                     "operation", "method", "path", "container", "marker", "boot", "clock", "worker", "files",
-                    "label", "bytes", "serves"})  # fmt: skip
+                    "label", "bytes", "serves", "bridge"})  # fmt: skip
 
 
 # In each step's entry, so that it stands by itself, and told to readers once, with the attempt.

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.store.engine import timestamp
 from bridge.store.journal import Kind, append
-from bridge.store.tables import account, pause, rule_version
+from bridge.store.tables import account, journal, pause, rule_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,18 @@ def keep_rule(connection: sa.Connection, rule: str, digest: str, texts: Mapping[
     )
     if made.first() is None:
         return False
-    append(connection, Kind.RULE_LOADED, rule=rule, rule_digest=digest, person=by, files=sorted(texts))
+    # The digest covers the bridge's version too: with that in the entry, a text can be held against its digest later.
+    append(
+        connection, Kind.RULE_LOADED, rule=rule, rule_digest=digest, person=by, files=sorted(texts), bridge=_version()
+    )
     return True
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version("bridge")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def rule_texts(connection: sa.Connection, rule: str, digest: str) -> list[dict[str, str]]:
@@ -110,6 +122,35 @@ def pause_of(connection: sa.Connection, rule: str, account_name: str) -> Pause |
         if (found.what, found.name) in {("all", ""), ("rule", rule), ("account", account_name)}:
             return found
     return None
+
+
+def paused_for(connection: sa.Connection, rule: str, account_name: str, since: str) -> float:
+    """Return for how many seconds since a time some pause held a rule of an account, by the entries of the journal.
+
+    Pauses that overlap are counted once; one that still lasts counts until now.
+    """
+    query = (
+        sa.select(journal.c.entry)
+        .where(journal.c.kind.in_([str(Kind.PAUSED), str(Kind.RESUMED)]))
+        .order_by(journal.c.at, journal.c.id)
+    )
+    held: set[tuple[str, str]] = set()
+    seconds, began = 0.0, ""
+    for row in connection.execute(query):
+        entry = json.loads(row.entry)
+        subject = (entry["what"], entry.get(entry["what"], ""))
+        if subject not in {("all", ""), ("rule", rule), ("account", account_name)}:
+            continue
+        if not held:
+            began = entry["at"]
+        (held.add if entry["kind"] == Kind.PAUSED else held.discard)(subject)
+        if not held:
+            seconds += _between(max(began, since), entry["at"])
+    return seconds + (_between(max(began, since), timestamp()) if held else 0.0)
+
+
+def _between(begin: str, end: str) -> float:
+    return max((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 0.0)
 
 
 def keep_account(connection: sa.Connection, known: KnownAccount) -> None:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from bridge.errors import StoreUnfit
 from bridge.store.engine import Store
 
-GUARDED = ("journal",)
+GUARDED = ("journal", "leaf", "checkpoint")
 
 
 def _config() -> Config:
@@ -90,7 +90,7 @@ def ready(store: Store) -> None:
 
 
 def missing_guards(store: Store) -> list[str]:
-    """Return the names of triggers that should refuse a change of the journal and are not there, or refuse nothing."""
+    """Return the names of triggers that should refuse a change of the log and are not there, or refuse nothing."""
     if store.sqlite:
         wanted = {f"{table}_no_{what}" for table in GUARDED for what in ("update", "delete")}
         query = _SQLITE_TRIGGERS
@@ -99,7 +99,9 @@ def missing_guards(store: Store) -> list[str]:
         query = _POSTGRESQL_TRIGGERS
     with store.read() as connection:
         rows = connection.execute(sa.text(query)).all()
-    found = {row.name for row in rows if row.place in GUARDED and _refuses(row.name, row.head, row.body)}
+    found = {
+        row.name for row in rows if row.name.startswith(f"{row.place}_no_") and _refuses(row.name, row.head, row.body)
+    }
     return sorted(wanted - found)
 
 

@@ -2,7 +2,10 @@
 
 ``journal`` is the audit log and takes only INSERT and SELECT (triggers, see ``migrations``): ``entry`` is the exact
 canonical JSON text that is sealed, the other columns repeat members of it for searching. ``answers`` is what a further
-attempt is given back; it may be deleted, ``journal`` keeps salted digests only. Times named ``*_at`` and ``since`` are
+attempt is given back; it may be deleted, ``journal`` keeps salted digests only. ``unsealed`` holds the ids of entries
+that the sealer has yet to take; ``leaf`` gives each a place in the sealed log, ``checkpoint`` the tree over the first
+``size`` leaves and its signed note, both INSERT and SELECT only; ``shipped`` how many leaves each place outside was
+told of. Times named ``*_at`` and ``since`` are
 RFC 3339 text in UTC; ``lease_until``, ``not_before`` and ``offered_at`` are seconds of ``Store.now`` (see engine) in
 the boot that ``boot`` names. ``blocking`` is 1 while later deliveries of the same order key wait for this one.
 """
@@ -24,7 +27,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# SQLite numbers rows by itself only where the type reads INTEGER.
+# SQLite numbers rows by itself, and keeps them in a key's order, only where the type reads INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 deliveries = Table(
@@ -70,6 +73,13 @@ deliveries = Table(
     ),
     Index("deliveries_state", "state", "id"),
     Index("deliveries_rule", "rule", "id"),
+    # What retention asks for: it must not read through all that was emptied long ago.
+    Index(
+        "deliveries_kept",
+        "finished_at",
+        sqlite_where=text("payload IS NOT NULL"),
+        postgresql_where=text("payload IS NOT NULL"),
+    ),
 )
 
 journal = Table(
@@ -118,6 +128,40 @@ journal = Table(
     Index("journal_verb", "verb", "id"),
     Index("journal_at", "at"),
     sqlite_autoincrement=True,
+)
+
+unsealed = Table(
+    "unsealed",
+    metadata,
+    # Numbered by the journal.
+    Column("entry", _Id, primary_key=True, autoincrement=False),
+)
+
+leaf = Table(
+    "leaf",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=False),
+    Column("entry", BigInteger, nullable=False, unique=True),
+    Column("rule", Text, nullable=False),
+    Column("rule_seq", BigInteger, nullable=False),
+    Column("leaf", Text, nullable=False),
+    UniqueConstraint("rule", "rule_seq", name="leaf_rule_seq"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", _Id, primary_key=True, autoincrement=False),
+    Column("peaks", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+shipped = Table(
+    "shipped",
+    metadata,
+    Column("place", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
 )
 
 answers = Table(

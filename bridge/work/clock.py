@@ -2,6 +2,7 @@
 
     every turn      relay: what is due and not offered goes on the queue
     every 1.5 s     lead, embedded Valkey, sweep, rule texts
+    beside that     chores in threads of their own (sealing the log, telling it outside, retention)
 
 It lives through the absence of the database or of Redis at any time, says once that a thing went and once that it is
 back, and never waits longer than two seconds before it looks again.
@@ -11,12 +12,14 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Sequence
 
 from bridge.errors import QueueUnavailable, RuleInvalid, StoreUnavailable
 from bridge.rule.registry import Registry
 from bridge.settings import Settings
 from bridge.store import Store, registers, schema
 from bridge.work import leader, queue
+from bridge.work.chores import Chore, Chores
 from bridge.work.outage import Outage
 from bridge.work.relay import BATCH, Nudges, Relay
 from bridge.work.sweep import Sweep
@@ -32,10 +35,11 @@ STAND_BY_SECONDS = 1.0
 class Clock:
     """One clock; several may run, one of them leads."""
 
-    def __init__(self, settings: Settings, store: Store, rules: Registry) -> None:
+    def __init__(self, settings: Settings, store: Store, rules: Registry, chores: Sequence[Chore] = ()) -> None:
         self._settings = settings
         self._store = store
         self._rules = rules
+        self._chores = Chores(chores)
         self._candidate = leader.candidate(store, settings.home)
         self._valkey = None if settings.redis_url else Valkey(settings.home / "valkey", settings.redis_socket)
         self._database = Outage(log, "database")
@@ -107,6 +111,7 @@ class Clock:
         if not self._checked:
             schema.ready(self._store)
             self._checked = True
+        self._chores.start()
         self._keep_rules()
         if self._valkey is not None:
             self._valkey.ensure()
@@ -145,15 +150,16 @@ class Clock:
                 log.info("rules.taken rules=%d", len(self._rules.current().rules))
 
     def _stand_by(self) -> None:
+        self._chores.stop()
         if self._nudges is not None:
             self._nudges.close()
             self._nudges = None
             log.info("clock.stands_by")
 
 
-def serve(settings: Settings, store: Store, rules: Registry) -> int:
+def serve(settings: Settings, store: Store, rules: Registry, chores: Sequence[Chore] = ()) -> int:
     """Run a clock until SIGTERM or SIGINT; return the exit status."""
-    clock = Clock(settings, store, rules)
+    clock = Clock(settings, store, rules, chores)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: clock.stop())
     clock.run()

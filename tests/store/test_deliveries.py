@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.errors import Fenced
-from bridge.store import Store, deliveries, journal
+from bridge.store import Store, decisions, deliveries, journal
 from bridge.store.deliveries import TRANSITIONS, Accepted, Delivery, Received, State, TransitionRefused
 from bridge.store.engine import new_id
 from bridge.store.tables import deliveries as table
@@ -62,7 +62,7 @@ def in_state(store: Store, state: State) -> str:
         return accept(store, state=state).id
     delivery = accept(store).id
     if state is State.CANCELLED:
-        store.commit(lambda connection: deliveries.cancel(connection, delivery, "mia", "not needed"))
+        store.commit(lambda connection: decisions.cancel(connection, delivery, "mia", "not needed"))
     elif state is not State.QUEUED:
         attempt = begin(store, delivery)
         if state is not State.RUNNING:
@@ -76,11 +76,14 @@ def _asked(store: Store, delivery: str, to: State) -> None:
     if to is State.RUNNING:
         begin(store, delivery)
     elif to is State.CANCELLED:
-        store.commit(lambda connection: deliveries.cancel(connection, delivery, "mia", "why not"))
+        store.commit(lambda connection: decisions.cancel(connection, delivery, "mia", "why not"))
     elif to is State.QUEUED:
-        store.commit(lambda connection: deliveries.replay(connection, delivery, "mia", "why not", from_start=False))
+        store.commit(lambda connection: decisions.replay(connection, delivery, "mia", "why not", from_start=False))
     elif to is State.DEAD and row.state is not State.RUNNING:
         store.commit(lambda connection: deliveries.end_unclaimed(connection, row, "too old", blocks=False))
+    elif to is State.WAITING and row.state is State.PARKED:
+        again = decisions.Decision("again")
+        store.commit(lambda connection: decisions.decide(connection, delivery, "mia", "mended", again))
     else:
         end(store, delivery, row.attempt, to)
 
@@ -233,7 +236,7 @@ def test_a_delivery_waits_for_earlier_ones_of_its_key_that_are_not_finished(
 ) -> None:
     first = accept(store, order_key="k").id
     if state is State.CANCELLED:
-        store.commit(lambda connection: deliveries.cancel(connection, first, "mia", "x"))
+        store.commit(lambda connection: decisions.cancel(connection, first, "mia", "x"))
     elif state is not State.QUEUED:
         attempt = begin(store, first)
         if state is not State.RUNNING:
@@ -254,7 +257,7 @@ def test_cancelling_a_dead_delivery_that_holds_its_key_lets_go_of_it(store: Stor
     first = accept(store, order_key="k").id
     end(store, first, begin(store, first), State.DEAD, blocks=True)
     second = accept(store, order_key="k").id
-    store.commit(lambda connection: deliveries.cancel(connection, first, "mia", "will not be mended"))
+    store.commit(lambda connection: decisions.cancel(connection, first, "mia", "will not be mended"))
     with store.read() as connection:
         assert not deliveries.is_blocked(connection, found(store, second))
 
@@ -262,7 +265,7 @@ def test_cancelling_a_dead_delivery_that_holds_its_key_lets_go_of_it(store: Stor
 def test_a_replayed_delivery_is_in_its_old_place_again(store: Store) -> None:
     first, second = accept(store, order_key="k").id, accept(store, order_key="k").id
     end(store, first, begin(store, first), State.DEAD)
-    store.commit(lambda connection: deliveries.replay(connection, first, "mia", "x", from_start=False))
+    store.commit(lambda connection: decisions.replay(connection, first, "mia", "x", from_start=False))
     with store.read() as connection:
         assert deliveries.is_blocked(connection, found(store, second))
 
@@ -311,11 +314,11 @@ def test_a_delivery_that_waits_is_due_at_its_time_or_after_a_restart(one_store: 
 def test_a_replay_keeps_the_run_and_begins_a_round_or_from_the_start_a_run(store: Store) -> None:
     delivery = accept(store).id
     end(store, delivery, begin(store, delivery), State.DEAD, failed=True)
-    store.commit(lambda connection: deliveries.replay(connection, delivery, "mia", "mended", from_start=False))
+    store.commit(lambda connection: decisions.replay(connection, delivery, "mia", "mended", from_start=False))
     row = found(store, delivery)
     assert (row.state, row.run, row.round, row.failures, row.attempt) == (State.QUEUED, 0, 1, 0, 1)
     end(store, delivery, begin(store, delivery), State.DEAD)
-    store.commit(lambda connection: deliveries.replay(connection, delivery, "mia", "once more", from_start=True))
+    store.commit(lambda connection: decisions.replay(connection, delivery, "mia", "once more", from_start=True))
     row = found(store, delivery)
     assert (row.state, row.run, row.round, row.attempt) == (State.QUEUED, 1, 0, 2)
     with store.read() as connection:
@@ -330,10 +333,10 @@ def test_a_delivery_whose_payload_was_removed_is_not_replayed(store: Store) -> N
     delivery = in_state(store, State.DEAD)
     store.commit(lambda connection: connection.execute(sa.update(table).values(payload=None)))
     with pytest.raises(TransitionRefused, match="after its retention: send it anew"):
-        store.commit(lambda connection: deliveries.replay(connection, delivery, "mia", "x", from_start=True))
+        store.commit(lambda connection: decisions.replay(connection, delivery, "mia", "x", from_start=True))
 
 
-@pytest.mark.parametrize("act", [deliveries.cancel, lambda *given: deliveries.replay(*given, from_start=False)])
+@pytest.mark.parametrize("act", [decisions.cancel, lambda *given: decisions.replay(*given, from_start=False)])
 def test_what_is_not_there_is_not_acted_on(store: Store, act: Callable[..., Any]) -> None:
     with pytest.raises(TransitionRefused, match="there is no delivery"):
         store.commit(lambda connection: act(connection, new_id(), "mia", "x"))
@@ -372,8 +375,8 @@ def test_texts_of_any_letters_are_kept_where_people_and_errors_put_them(store: S
     delivery = accept(store).id
     end(store, delivery, begin(store, delivery), State.WAITING, why=text, delay=0.0)
     end(store, delivery, begin(store, delivery), State.DEAD, why=text)
-    store.commit(lambda connection: deliveries.replay(connection, delivery, text, text, from_start=False))
-    store.commit(lambda connection: deliveries.cancel(connection, delivery, text, text))
+    store.commit(lambda connection: decisions.replay(connection, delivery, text, text, from_start=False))
+    store.commit(lambda connection: decisions.cancel(connection, delivery, text, text))
     row = found(store, delivery)
     assert row.state is State.CANCELLED
     assert row.reason is not None

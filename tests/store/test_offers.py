@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bridge.store import Store, deliveries, offers, registers
+from bridge.store import Store, decisions, deliveries, offers, registers
 from bridge.store.deliveries import Delivery, Received, State
 from bridge.store.engine import new_id
 from bridge.store.offers import Offer
@@ -109,7 +109,7 @@ def test_a_waiting_delivery_holds_back_the_later_ones_of_its_key(store: Store) -
     first, second = accept(store, order_key="k"), accept(store, order_key="k")
     wait(store, first, 60.0)
     assert unoffered(store) == []
-    store.commit(lambda connection: deliveries.cancel(connection, first, "mia", "x"))
+    store.commit(lambda connection: decisions.cancel(connection, first, "mia", "x"))
     assert unoffered(store) == [second]
 
 

@@ -239,3 +239,28 @@ def test_a_mistake_in_a_changed_rule_is_named_once_and_the_old_text_stays_in_for
     delivery = accept(store, "some_rule")
     until(lambda: _holds(own, f"{delivery}-1"))
     assert caplog.text.count("rules.not_taken") == 1
+
+
+class _Chore:
+    """A chore that notes when it is done."""
+
+    name = "a chore"
+    every = 0.05
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    def once(self) -> None:
+        self.turns += 1
+
+
+def test_chores_are_done_by_the_clock_that_leads_and_once_more_when_it_stops(
+    store: Store, settings: Settings, rules: Registry, until: Until
+) -> None:
+    chore, idle = _Chore(), _Chore()
+    with _running(Clock(settings, store, rules, [chore])) as first:
+        until(lambda: chore.turns > 2)
+        with _running(Clock(settings, store, rules, [idle])):
+            assert idle.turns == 0
+            first.stop()
+            until(lambda: idle.turns > 0)
