@@ -3,28 +3,33 @@
 Exit status: 0 fine, 1 found wrong, 2 could not tell or bad usage.
 """
 
+import os
 import sys
 from importlib import import_module
 
 import click
 
+from bridge.cli import envfile
 from bridge.errors import BridgeError
 
 # Command → where it stands and what it does: each command imports only what it needs, so that all of them start fast.
 COMMANDS = {
     "demo": ("bridge.cli.demo:demo", "Run the whole bridge here, against a local site, and show what it does."),
+    "init": ("bridge.cli.init:init", "Set the bridge up for a site: ask, write, check."),
     "run": ("bridge.cli.processes:run", "Run web, worker and clock together on this machine."),
     "web": ("bridge.cli.processes:web", "Receive webhooks."),
     "worker": ("bridge.cli.processes:worker", "Run rules on the deliveries received."),
     "clock": ("bridge.cli.processes:clock", "Offer deliveries to the workers and recover what was dropped."),
     "sandbox": ("bridge.cli.processes:sandbox", "Run a local Jira and Confluence to try rules against."),
     "doctor": ("bridge.cli.doctor:doctor", "Check settings, database, rules and every account's access."),
+    "scopes": ("bridge.cli.scopes:scopes", "Say which OAuth scopes each account needs, and why."),
     "pause": ("bridge.cli.pause:pause", "Let a rule, an account or everything wait."),
     "resume": ("bridge.cli.pause:resume", "Let it go on."),
     "rules": ("bridge.cli.rules:rules", "List, check, write and try rules."),
     "token": ("bridge.cli.token:token", "Mint and show the secrets by which senders open a rule."),
     "deliveries": ("bridge.cli.deliveries:deliveries", "List, show, replay and cancel deliveries."),
     "audit": ("bridge.cli.audit:audit", "Read the audit log."),
+    "migrate": ("bridge.cli.migrate:migrate", "Turn existing automations into rules."),
     "db": ("bridge.cli.db:db", "Make or upgrade the database."),
 }
 
@@ -60,6 +65,7 @@ class _Lazy(click.Group):
 @click.version_option(package_name="bridge", message="bridge %(version)s")
 def bridge() -> None:
     """Let Jira and Confluence automations act through a service account, within scope, exactly once, with a log."""
+    envfile.load(os.environ)
 
 
 def main() -> None:

@@ -1,77 +1,79 @@
 """What ``bridge doctor`` asks of sites and accounts: who they are there, and whether their rules could do their work.
 
-Reads only, through the same way to the sites that egress takes.
+Reads only, through the same way to the sites that egress takes. The site's own address tells its cloudId, and
+everything else goes to Atlassian's gateway: either may be away without the other.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from bridge import catalogue
-from bridge.cli import oauth
-from bridge.cli.words import counted
-from bridge.egress.accounts import Accounts
+from bridge.cli import checkup_credentials
+from bridge.cli.account_needs import of_account
+from bridge.cli.check import FAIL, OK, UNKNOWN, WARN, Check, some
+from bridge.cli.words import listed
+from bridge.egress.accounts import WHO_AM_I, Accounts
+from bridge.egress.gate import Scripts
 from bridge.egress.upstream import Outgoing, SiteAnswer, Unauthorized, Upstream
-from bridge.errors import AccountRejected, InDoubt, NotSent, SettingsInvalid, StoreUnavailable
+from bridge.errors import AccountRejected, BridgeError, InDoubt, NotSent, StoreUnavailable
 from bridge.rule.registry import Rule
 from bridge.rule.scope import SITE
-from bridge.settings import Account, Credential, Settings
+from bridge.settings import Account, Settings
 from bridge.settings import Site as KnownSite
 from bridge.store import Store
 
-OK, WARN, FAIL, UNKNOWN = "ok", "warn", "FAIL", "?"
+PRODUCTS = ("jira", "confluence")
+TITLES = {"jira": "Jira", "confluence": "Confluence"}
 SERVICE = "@serviceaccount.atlassian.com"  # the ending of every service account's generated address
-SOON = 30  # days
-LONGEST_LIFE = 365  # days; https://support.atlassian.com/user-management/docs/manage-api-tokens-for-service-accounts/
 PATIENCE = 10.0  # seconds for one question
-NOT_FOUND = 404
-MOST_NAMED = 5
+FORBIDDEN, NOT_FOUND = 403, 404
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: ``level`` is ok, warn, FAIL or ? (could not be told), ``todo`` what to do then."""
+class Who:
+    """Whom a product says that a credential belongs to."""
 
-    level: str
-    about: str
-    text: str
-    todo: str = ""
-
-    def __str__(self) -> str:
-        """Return it as one line."""
-        said = f"{self.level:4}  {self.about}: {self.text}"
-        line = said if self.level == OK or not self.todo else f"{said}. {self.todo[0].upper()}{self.todo[1:]}"
-        # What a site or a file says must not give orders to a terminal.
-        return "".join(letter if letter.isprintable() else "·" for letter in line)
-
-    def as_data(self) -> dict[str, str]:
-        """Return it for ``--json``."""
-        return {"level": self.level, "about": self.about, "text": self.text, "todo": self.todo}
+    product: str
+    id: str
+    name: str
+    kind: str | None
 
 
 class Checkup:
-    """Asks the sites. ``keeps``: the database is well, so that who an account is can be kept there."""
+    """Asks the sites.
 
-    def __init__(self, known: Settings, store: Store, upstream: Upstream, *, keeps: bool) -> None:
+    ``keeps``: the database is well, so that who an account is can be kept there. ``scripts`` reach the Redis in which
+    the processes share their circuits.
+    """
+
+    def __init__(
+        self, known: Settings, store: Store, upstream: Upstream, *, keeps: bool, scripts: Scripts | None = None
+    ) -> None:
         self._known = known
         self._upstream = upstream
-        self._accounts = Accounts(known, store, upstream)
+        self._accounts = Accounts(known, store, upstream, scripts)
         self._keeps = keeps
-        self._away: set[str] = set()
+        self._unknown: set[str] = set()  # sites whose cloudId cannot be had
+        self._clouds: list[str] = []
+        self._gateway_away = False
 
     def sites(self) -> Iterator[Check]:
-        """Check that every site is there and which cloudId it has."""
+        """Check that every site is there and which cloudId it has, and that the gateway to them answers."""
         for site in self._known.sites.values():
             check = self._site(site)
             if check.level in {FAIL, UNKNOWN}:
-                self._away.add(site.name)
+                self._unknown.add(site.name)
             yield check
+        if self._known.sites:
+            yield self._gateway()
 
     def _site(self, site: KnownSite) -> Check:
         about = f"site {site.name}"
         address = f"look at {site.url} in a browser, at bridge.toml, and whether this machine may reach it"
+        if site.cloud_id is not None:
+            self._clouds.append(site.cloud_id)
         try:
             answer = self._upstream.send(Outgoing("GET", site.url, "/_edge/tenant_info", {}), None, PATIENCE)
         except (NotSent, InDoubt, Unauthorized) as error:
@@ -86,50 +88,142 @@ class Checkup:
         if site.cloud_id not in {None, told}:
             text = f"{site.url} has the cloudId {told}, and bridge.toml gives another"
             return Check(FAIL, about, text, f"correct or remove site.{site.name}.cloud_id")
+        self._clouds.append(told)
         return Check(OK, about, f"{site.url} answers, cloudId {told}")
+
+    def _gateway(self) -> Check:
+        """Ask the gateway for something without credential: whatever it answers, it is there."""
+        url = self._known.atlassian_url
+        cloud = next(iter(self._clouds), "0")
+        asked = Outgoing("GET", f"{url}/ex/jira/{cloud}", WHO_AM_I["jira"], {})
+        try:
+            self._upstream.send(asked, None, PATIENCE)
+        except Unauthorized:
+            return Check(OK, "gateway", f"{url} answers")
+        except (NotSent, InDoubt) as error:
+            self._gateway_away = True
+            text = f"{url}, to which all requests go: {str(error).replace('the site', 'it')}"
+            todo = "deliveries wait meanwhile. See https://status.atlassian.com, and whether this machine may reach it"
+            return Check(FAIL, "gateway", text, todo)
+        return Check(OK, "gateway", f"{url} answers")
 
     def account(self, account: Account, rules: Sequence[Rule]) -> Iterator[Check]:
         """Check one account for the rules that act as it."""
         about = f"account {account.name}"
         if not rules:
             yield Check(OK, about, "no rule acts as it")
-        for product in oauth.PRODUCTS:
+        for product in PRODUCTS:
             users = [rule.name for rule in rules if rule.manifest.scope.grants(product)]
             if users and product not in account.credentials:
-                text = f"has no credential for {product}, and {_some(users)} needs one"
-                yield Check(FAIL, about, text, f"make a token and name it under [account.{account.name}.{product}]")
+                text = f"has no credential for {product}, and {some(users)} needs one"
+                yield Check(FAIL, about, text, f"make one and name it under [account.{account.name}.{product}]")
+        needed = of_account(account.name, rules, account)
         usable: list[str] = []
-        for name, credential in account.credentials.items():
-            token = _token(account, name, credential)
-            yield token
-            yield from _oauth(account, name, credential, rules)
-            usable += [name] if token.level != FAIL else []
-        if account.site in self._away:
-            yield Check(UNKNOWN, about, f"site {account.site} was not reached, so who it is was not asked")
+        for product, credential in account.credentials.items():
+            there = [checkup_credentials.is_there(account, product, one, which) for which, one in credential.both()]
+            yield from there
+            for _, one in credential.both():
+                yield from checkup_credentials.is_open(account, one)
+            yield from checkup_credentials.reaches(account, product, needed)
+            usable += [product] if any(check.level != FAIL for check in there) else []
+        if account.site in self._unknown or self._gateway_away:
+            away = "the gateway" if self._gateway_away else f"site {account.site}"
+            yield Check(UNKNOWN, about, f"{away} was not reached, so who it is was not asked")
             return
-        if usable:
-            yield self._who(account, usable)
-        for name in usable:
-            yield from self._sight(account, name, rules)
+        for product in usable:
+            yield from self._circuit(account, product)
+        yield from self._who(account, usable)
+        for product in usable:
+            yield from self._rotation(account, product)
+            yield from self._sight(account, product, rules)
 
-    def _who(self, account: Account, usable: Sequence[str]) -> Check:
+    # ------------------------------------------------------------------------------------------------- who it is
+
+    def _who(self, account: Account, usable: Sequence[str]) -> Iterator[Check]:
+        """Ask each product who the account is: it should be one service account, with access to both."""
         about = f"account {account.name}"
-        why = "" if self._keeps else "for the database could not keep it"
-        if "jira" in account.credentials and "jira" not in usable:
-            why = "for that needs its jira token"
-        if why:
-            return Check(UNKNOWN, about, f"who it is was not asked, {why}", "mend that first")
+        found: list[Who] = []
+        for product in usable:
+            said = self._asked_who(account, product)
+            if isinstance(said, Check):
+                yield said
+            else:
+                found.append(said)
+        if not found:
+            return
+        if len({who.id for who in found}) > 1:
+            text = " and ".join(f"{who.product} credential is {who.name}'s ({who.id})" for who in found)
+            todo = "make both at one service account: what rules do is logged under one name"
+            yield Check(FAIL, about, f"its {text}", todo)
+            return
+        yield self._one(account, found)
+        yield from self._remembered(account)
+
+    def _asked_who(self, account: Account, product: str) -> Who | Check:
+        about = f"account {account.name}"
         try:
-            who = self._accounts.learn(account.name, PATIENCE)
+            answer = self._ask(account, WHO_AM_I[product], {})
         except AccountRejected as error:
             return _rejected(about, error)
-        except (NotSent, InDoubt, StoreUnavailable) as error:
-            return Check(UNKNOWN, about, f"who it is could not be asked: {error}", "try again in a minute")
-        text = f"is {who.display_name} ({who.account_id})"
-        if who.account_type == "app" or account.email.casefold().endswith(SERVICE):
-            return Check(OK, about, f"{text}, a service account")
+        except (NotSent, InDoubt) as error:
+            return Check(UNKNOWN, about, f"{product} could not be asked who it is: {error}", "try again in a minute")
+        said = answer.body if isinstance(answer.body, dict) else {}
+        if answer.done and said.get("accountId"):
+            name = str(said.get("displayName") or said.get("publicName") or account.name)
+            return Who(product, str(said["accountId"]), name, said.get("accountType"))
+        if answer.status in {FORBIDDEN, NOT_FOUND}:
+            todo = f"give it access to {TITLES[product]} at admin.atlassian.com, and a role where it shall act"
+            return Check(FAIL, about, f"has no access to {TITLES[product]} (it answered {answer.status})", todo)
+        return Check(UNKNOWN, about, f"{product} answered {answer.status} when asked who it is", "try again later")
+
+    def _one(self, account: Account, found: Sequence[Who]) -> Check:
+        about = f"account {account.name}"
+        text = f"is {found[0].name} ({found[0].id})"
+        access = f"with access to {listed([TITLES[who.product] for who in found])}"
+        if any(who.kind == "app" for who in found) or account.email.casefold().endswith(SERVICE):
+            return Check(OK, about, f"{text}, a service account {access}")
         text = f"{text}, which is a person's account: what rules do is done in that person's name, with all they may do"
         return Check(WARN, about, text, "make a service account, so that it does not end when the person leaves")
+
+    def _remembered(self, account: Account) -> Iterator[Check]:
+        """Keep who it is, by which ingress tells what our own account set off."""
+        about = f"account {account.name}"
+        if not self._keeps:
+            text = "who it is was not kept, for the database is not well"
+            yield Check(UNKNOWN, about, text, "mend that first; it tells our own doings from others'")
+            return
+        try:
+            self._accounts.learn(account.name, PATIENCE)
+        except (BridgeError, StoreUnavailable) as error:
+            yield Check(WARN, about, f"who it is was not kept: {error}", "until then its own doings may set rules off")
+
+    def _rotation(self, account: Account, product: str) -> Iterator[Check]:
+        """While two credentials are kept, try each by itself."""
+        if account.credentials[product].previous is None:
+            return
+        about = f"account {account.name}"
+        works = {one.which: one.works for one in self._accounts.tried(account.name, product, PATIENCE)}
+        if works.get("current"):
+            still = {True: "works still", False: "works no more", None: "could not be tried"}[works.get("previous")]
+            text = f"the new {product} credential works, and the previous one {still}"
+            yield Check(OK, about, f"{text}: take account.{account.name}.{product}.previous out of bridge.toml")
+        elif works.get("previous"):
+            text = f"the new {product} credential is rejected, and the previous one is used in its place"
+            yield Check(WARN, about, text, "put the new one right before the previous one ends")
+        elif None in works.values():
+            yield Check(UNKNOWN, about, f"its two {product} credentials could not be tried", "try again later")
+
+    def _circuit(self, account: Account, product: str) -> Iterator[Check]:
+        """Say that nothing is sent for a while, as the processes of the running bridge know it."""
+        try:
+            state = self._accounts.circuit(account.name, product)
+        except NotSent:
+            return
+        if state.open:
+            text = f"the circuit of {product} is open for {state.seconds:.0f} s more: {state.why}"
+            yield Check(WARN, f"account {account.name}", text, "deliveries wait until the site answers again")
+
+    # -------------------------------------------------------------------------------------------------- what it sees
 
     def _sight(self, account: Account, product: str, rules: Sequence[Rule]) -> Iterator[Check]:
         """Check that the account sees each project or space that its rules name."""
@@ -153,9 +247,7 @@ class Checkup:
             if problem is None:
                 seen.append(container)
             else:
-                todo = (
-                    f"give it access to {product} and a role there, or correct the scope of {_some(users[container])}"
-                )
+                todo = f"give it access to {product} and a role there, or correct the scope of {some(users[container])}"
                 yield Check(FAIL, about, problem, todo)
         if seen:
             yield Check(OK, about, f"sees {product} {kind}{'' if len(seen) == 1 else 's'} {', '.join(seen)}")
@@ -168,8 +260,8 @@ class Checkup:
                 return f"project {container} is called {answer.body.get('key')} now, and scopes go by that"
             return None if answer.done else _not_seen("project", container, answer)
         answer = self._ask(account, "/wiki/api/v2/spaces", {"keys": [container]})
-        listed = answer.body.get("results") if isinstance(answer.body, dict) else None
-        spaces = listed if isinstance(listed, list) else []
+        told = answer.body.get("results") if isinstance(answer.body, dict) else None
+        spaces = told if isinstance(told, list) else []
         if answer.done and any(isinstance(one, dict) and one.get("key") == container for one in spaces):
             return None
         return _not_seen("space", container, answer)
@@ -193,56 +285,3 @@ def _rejected(about: str, error: AccountRejected) -> Check:
         todo = "without it the bridge may answer to what the account itself set off: make a new token"
         return Check(WARN, about, str(error), todo)
     return Check(FAIL, about, str(error), "make a new token for it at admin.atlassian.com")
-
-
-def _token(account: Account, product: str, credential: Credential) -> Check:
-    """Check that a token is there and for how long it will do."""
-    about = f"account {account.name}"
-    place = f"account.{account.name}.{product}"
-    try:
-        credential.token.open()
-    except SettingsInvalid as error:
-        text = f"{product} token: {error.mistakes[0].text}"
-        return Check(FAIL, about, text, f"put it where {place}.token of bridge.toml points")
-    if credential.expires is None:
-        text = f"bridge.toml does not say when its {product} token ends, and none lasts more than {LONGEST_LIFE} days"
-        return Check(WARN, about, text, f"write {place}.expires, so that you are warned in time")
-    days = (credential.expires - datetime.now(UTC).date()).days
-    if days < 0:
-        text = f"{product} token ended on {credential.expires}"
-        return Check(FAIL, about, text, "make a new one at admin.atlassian.com; deliveries wait meanwhile")
-    text = f"{product} token is there and ends in {counted(days, 'day')}, on {credential.expires}"
-    if days < SOON:
-        return Check(WARN, about, text, "make a new one at admin.atlassian.com and write down its day")
-    return Check(OK, about, text)
-
-
-def _oauth(account: Account, product: str, credential: Credential, rules: Sequence[Rule]) -> Iterator[Check]:
-    """Compare the OAuth scopes that bridge.toml declares with what the rules of the account need."""
-    about = f"account {account.name}"
-    granted = sorted({verb for rule in rules for verb in oauth.granted(rule.manifest.scope, product)})
-    lacking: dict[str, set[str]] = defaultdict(set)
-    perhaps: dict[str, set[str]] = defaultdict(set)
-    for need in oauth.needs(product, granted):
-        for scope in oauth.missing(need.operation, credential.scopes):
-            (lacking if need.certain else perhaps)[scope].add(need.granted)
-    if lacking:
-        todo = "a token's OAuth scopes cannot be changed: make a new one, and write its scopes into bridge.toml"
-        yield Check(FAIL, about, f"{product} token lacks {_for_verbs(lacking)}", todo)
-    elif granted:
-        yield Check(OK, about, f"{product} OAuth scopes are enough for {', '.join(granted)}")
-    beside = {scope: verbs for scope, verbs in perhaps.items() if scope not in lacking}
-    if beside:
-        text = f"{product} token lacks {_for_verbs(beside)}, which only some handlers need"
-        yield Check(WARN, about, text, "leave it, unless a handler asks for comments, versions or the like")
-
-
-def _for_verbs(lacking: Mapping[str, set[str]]) -> str:
-    """Say OAuth scopes with what needs them: ``write:jira-work (comment, edit)``."""
-    return ", ".join(f"{scope} ({', '.join(sorted(verbs))})" for scope, verbs in sorted(lacking.items()))
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name a few rules and count the rest."""
-    shown = ", ".join(sorted(names)[:MOST_NAMED])
-    return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")

@@ -11,9 +11,13 @@ import httpx
 from bridge import settings as settings_room
 from bridge.egress.app import Egress
 from bridge.egress.upstream import Upstream
+from bridge.errors import QueueUnavailable
 from bridge.rule.registry import Registry, facts
 from bridge.settings import Settings
 from bridge.store import Store, schema
+from bridge.work import scripts
+
+log = logging.getLogger(__name__)
 
 
 @functools.cache
@@ -43,8 +47,17 @@ def store(known: Settings, *, ready: bool = True) -> Store:
 
 def egress(known: Settings, opened: Store) -> httpx.Client:
     """Return the way to egress in this process."""
-    application = Egress(known, opened, registry(known), Upstream(known.request_timeout))
+    application = Egress(known, opened, registry(known), Upstream(known.request_timeout), _scripts(known))
     return httpx.Client(transport=httpx.WSGITransport(app=application), base_url="http://egress")
+
+
+def _scripts(known: Settings) -> scripts.Scripts | None:
+    """Return the Redis that egress shares its limits by, or None where it cannot be trusted."""
+    try:
+        return scripts.connect(known)
+    except QueueUnavailable as error:
+        log.warning("egress.limits_not_shared: %s", error)
+        return None
 
 
 def person(given: str | None) -> str:

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from bridge.cli import compose, show
 from bridge.errors import BridgeError, RuleInvalid
-from bridge.store import Store, answers, journal, registers
+from bridge.store import Store, answers, decisions, journal, registers
 from bridge.store import deliveries as deliveries_room
+from bridge.store.decisions import Decision, Verdict
 from bridge.store.deliveries import Delivery, State, TransitionRefused
 from bridge.store.journal import Kind
 
@@ -24,7 +25,7 @@ CANCELLABLE = {before for before, after in deliveries_room.TRANSITIONS if after 
 
 @click.group()
 def deliveries() -> None:
-    """List, show, replay and cancel deliveries."""
+    """List, show, replay, cancel and decide deliveries."""
 
 
 def _row(delivery: Delivery, held: Callable[[str], str | None]) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def replay(
     from_start: bool,
     yes: bool,
 ) -> None:
-    """Run dead deliveries again: done steps are not repeated, refused and failed ones are decided afresh."""
+    """Run dead or parked deliveries again: done steps are not repeated, refused and failed ones are decided afresh."""
     store = compose.store(compose.settings())
     chosen = _chosen(store, ids, rule, state or ("dead" if rule else None))
     if from_start:
@@ -162,7 +163,7 @@ def replay(
         store,
         chosen,
         "replayed",
-        lambda connection, found: deliveries_room.replay(
+        lambda connection, found: decisions.replay(
             connection, found.id, compose.person(by), reason, from_start=from_start
         ),
     )
@@ -193,7 +194,48 @@ def cancel(ids: tuple[str, ...], rule: str | None, state: str | None, reason: st
         store,
         chosen,
         "cancelled",
-        lambda connection, found: deliveries_room.cancel(connection, found.id, compose.person(by), reason),
+        lambda connection, found: decisions.cancel(connection, found.id, compose.person(by), reason),
+    )
+
+
+@deliveries.command()
+@click.argument("ids", nargs=-1)
+@_filtered
+@click.option("--done", "verdict", flag_value="done", help="The step in doubt was made.")
+@click.option("--not-done", "verdict", flag_value="not-done", help="It was not made: send it.")
+@click.option("--skip", "verdict", flag_value="skipped", help="Go on without it, as observe mode would.")
+@click.option("--again", "verdict", flag_value="again", help="What held it is mended: look again.")
+@click.option("--ref", metavar="KEY", help="With --done: key or id of what was made, for the steps that follow.")
+@show.reason
+@show.by
+def decide(
+    ids: tuple[str, ...],
+    rule: str | None,
+    state: str | None,
+    verdict: Verdict | None,
+    ref: str | None,
+    reason: str,
+    by: str | None,
+) -> None:
+    """Say what became of the step for which deliveries were parked, and let them go on.
+
+    `bridge deliveries show ID --bodies` names the step and what it would have done; look at the site, then decide.
+    """
+    if verdict is None:
+        raise click.UsageError("what is decided? give one of --done, --not-done, --skip and --again")
+    if ref is not None and (verdict != "done" or len(ids) != 1):
+        raise click.UsageError("--ref goes with --done and one delivery")
+    if state not in {None, str(State.PARKED)}:
+        raise click.UsageError("only parked deliveries wait for a decision")
+    store = compose.store(compose.settings())
+    chosen = _chosen(store, ids, rule, str(State.PARKED) if rule or state else None)
+    _each(
+        store,
+        chosen,
+        f"decided: {verdict}",
+        lambda connection, found: decisions.decide(
+            connection, found.id, compose.person(by), reason, Decision(verdict, ref)
+        ),
     )
 
 

@@ -26,6 +26,7 @@ import click
 import httpx
 
 from bridge import settings as settings_room
+from bridge.audit import keys, seal
 from bridge.cli.processes import Group
 from bridge.errors import BridgeError
 from bridge.ingress import sender
@@ -96,6 +97,7 @@ def demo(home: Path, *, once: bool) -> None:
     with _alone(home.absolute()), _stage(home.absolute()) as stage:
         wrong = _play(stage)
         _print_log(stage)
+        wrong += _check_log(stage)
         _print_end(stage, wrong)
         if once:
             sys.exit(1 if wrong else 0)
@@ -150,6 +152,8 @@ def _stage(home: Path) -> Iterator[Stage]:
     settings = settings_room.read(environment)
     store = Store(settings.database_url)
     schema.ready(store)
+    # Elsewhere a person runs `bridge audit init` and gives the public key to the auditor.
+    seal.begin(store, keys.of(settings), "bridge.example/demo", "the demo")
     logs = home / "logs"
     logs.mkdir()
     commands = {
@@ -336,6 +340,25 @@ def _print_log(stage: Stage) -> None:
     for number, entry in found:
         delivery = str(entry.get("delivery", ""))[-12:]
         print(f"{number:>4}  {entry['at'][11:23]}  {delivery:12}  {entry.get('rule', '-'):18}  {journal.line(entry)}")
+
+
+def _check_log(stage: Stage) -> list[str]:
+    """Wait for the clock to seal what was logged, verify it and print what that says."""
+    from bridge.audit import verify
+    from bridge.audit.note import known
+    from bridge.cli import audit_verify
+
+    sealed = keys.of(stage.settings)
+    deadline = time.monotonic() + PATIENCE
+    while seal.state(stage.store, sealed).waiting and time.monotonic() < deadline:
+        time.sleep(LOOK)
+    report = verify.of_store(stage.store, known(sealed.vkeys()), None)
+    print("\nAnd that nobody changed it since: bridge audit verify\n")
+    for line in audit_verify.lines(report):
+        print(f"   {line}", flush=True)
+    if report.waiting:
+        return [f"{report.waiting} entries are not sealed"]
+    return list(report.failures)
 
 
 def _print_end(stage: Stage, wrong: Sequence[str]) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from bridge import catalogue
 from bridge.rule.manifest import Source
+from bridge.rule.method import Method
+from bridge.rule.methods import METHODS
+from bridge.rule.scope import SITE
 
 COLUMN = 48
 ELSEWHERE = "98765"  # the example's page in a space that the sandbox's demo does not have
@@ -16,7 +19,7 @@ ELSEWHERE = "98765"  # the example's page in a space that the sandbox's demo doe
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wants of a new rule; ``verbs`` are full names."""
+    """What somebody wants of a new rule; ``verbs`` are those of steps, by full names."""
 
     name: str
     title: str
@@ -29,59 +32,29 @@ class Wanted:
     steps: bool
 
     def of(self, product: str) -> list[str]:
-        """Return the verbs of a product, without its name, each once."""
-        return list(dict.fromkeys(verb.partition(".")[2] for verb in self.verbs if verb.startswith(f"{product}.")))
+        """Return the verbs of a product that a scope must hold for all of it, without its name, each once."""
+        needed = (verb for name in self.verbs for verb in METHODS[name].verbs)
+        return list(dict.fromkeys(verb.partition(".")[2] for verb in needed if verb.startswith(f"{product}.")))
 
 
-# What a step of each verb says at first. Places in <> are filled in with the rule's own project or space.
-STEPS: Mapping[str, tuple[str, ...]] = {
-    "jira.read": ('issue = "{{ issue.key }}"', 'fields = ["summary", "status"]'),
-    "jira.search": ('jql = "project = <project> AND statusCategory != Done"', "limit = 10"),
-    "jira.comment": ('issue = "{{ issue.key }}"', 'body = "Seen: **{{ issue.key }}**."'),
-    "jira.transition": ('issue = "{{ issue.key }}"', 'to = "In Progress"'),
-    "jira.edit": ('issue = "{{ issue.key }}"', 'add = { labels = ["seen"] }'),
-    "jira.assign": ('issue = "{{ issue.key }}"', 'account_id = "-1"  # the default assignee'),
-    "jira.create": (
-        'project = "<project>"',
-        'issue_type = "Task"',
-        'summary = "Follow up {{ issue.key }}"',
-    ),
-    "confluence.read": ('page = "{{ page.id }}"',),
-    "confluence.create-page": (
-        'space = "<space>"',
-        'title = "Notes on {{ page.title }}"',
-        'body = "Written after **{{ page.title }}** changed."',
-    ),
-    "confluence.update-page": ('page = "{{ page.id }}"', 'append = "Seen: **{{ page.title }}**."'),
-    "confluence.comment": ('page = "{{ page.id }}"', 'body = "Seen: **{{ page.title }}**."'),
-    "confluence.label": ('page = "{{ page.id }}"', 'labels = ["seen"]'),
-}
-# The same in a handler.
-CALLS: Mapping[str, tuple[str, ...]] = {
-    "jira.read": (
-        'issue = context.jira.issue(event.issue, fields=["summary", "status"])',
-        "context.log(f\"{issue['key']} is {issue['fields']['status']['name']}\")",
-    ),
-    "jira.search": (
-        'for hit in context.jira.search("project = <project> AND statusCategory != Done", limit=10):',
-        "    context.log(f\"{hit['key']} is open\")",
-    ),
-    "jira.comment": ('context.jira.comment(event.issue, context.markdown("Seen: **{key}**.", key=event.issue.ref))',),
-    "jira.transition": ('context.jira.transition(event.issue, "In Progress")',),
-    "jira.edit": ('context.jira.edit(event.issue, add={"labels": ["seen"]})',),
-    "jira.assign": ('context.jira.assign(event.issue, "-1")  # the default assignee',),
-    "jira.create": ('context.jira.create("<project>", "Task", f"Follow up {event.issue}")',),
-    "confluence.read": (
-        "page = context.confluence.page(event.page)",
-        "context.log(f\"the page is called {page['title']}\")",
-    ),
-    "confluence.create-page": (
-        'context.confluence.create_page("<space>", f"Notes on {event.page.title}", "Written after a change.")',
-    ),
-    "confluence.update-page": ('context.confluence.update_page(event.page, append="Seen.")',),
-    "confluence.comment": ('context.confluence.comment(event.page, "Seen.")',),
-    "confluence.label": ('context.confluence.label(event.page, "seen")',),
-}
+# What an example's value stands for in a handler.
+_THINGS = {"{{ issue.key }}": "event.issue", "{{ page.id }}": "event.page"}
+
+
+def as_step(method: Method) -> Iterator[str]:
+    """Say the method's example as the keys of a step, places in <> still to be filled."""
+    yield from (f"{name} = {_toml(value)}" for name, value in method.example.items())
+
+
+def as_call(method: Method) -> str:
+    """Say the method's example as a handler would."""
+    given = ", ".join(f"{name}={_python(value)}" for name, value in method.example.items())
+    call = f"context.{method.product}.{method.attribute}({given})"
+    return f"for each in {call}:\n    context.log(each)" if method.name.endswith("search") else call
+
+
+def _python(value: Any) -> str:
+    return _THINGS.get(value, json.dumps(value)) if isinstance(value, str) else repr(value)
 
 
 def files(wanted: Wanted) -> dict[str, str]:
@@ -94,7 +67,9 @@ def files(wanted: Wanted) -> dict[str, str]:
 
 
 def _toml(text: object) -> str:
-    """Write text or a list of texts as TOML, whose strings are JSON's but for DEL."""
+    """Write text, numbers, lists and tables as TOML, whose strings are JSON's but for DEL."""
+    if isinstance(text, Mapping):
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(inner)}" for key, inner in text.items()) + " }"
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -121,12 +96,18 @@ def _manifest(wanted: Wanted) -> str:
         verbs = wanted.of(product)
         if verbs:
             lines += ["", _noted(f"[scope.{product}]", "what is not listed is refused")]
-            lines += [f"{_toml_key(container)} = {_toml(verbs)}" for container in dict.fromkeys(containers)]
+            homeless = [verb for verb in verbs if catalogue.verb(f"{product}.{verb}").container == "site"]
+            housed = [verb for verb in verbs if verb not in homeless]
+            lines += [f"{_toml_key(each)} = {_toml(housed)}" for each in dict.fromkeys(containers) if housed]
+            lines += (
+                [_noted(f'"{SITE}" = {_toml(homeless)}', "what belongs to no project or space")] if homeless else []
+            )
     lines += ["", "[scope.limits]", _noted("actions = 20", "writes in each delivery")]
     if wanted.steps:
         for verb in dict.fromkeys(wanted.verbs):
-            lines += ["", "[[step]]", _noted(f"verb = {_toml(verb)}", catalogue.verb(verb).title)]
-            lines += [_filled(line, wanted) for line in STEPS[verb]]
+            method = METHODS[verb]
+            lines += ["", "[[step]]", _noted(f"verb = {_toml(verb)}", method.title)]
+            lines += [_filled(line, wanted) for line in as_step(method)]
     return "\n".join(lines) + "\n"
 
 
@@ -168,7 +149,7 @@ def _filled(line: str, wanted: Wanted) -> str:
 def _handler(wanted: Wanted) -> str:
     title = wanted.title.replace("\\", "\\\\").replace('"', "'")
     sentence = title if title.endswith((".", "!", "?")) else f"{title}."
-    calls = [_filled(line, wanted) for verb in dict.fromkeys(wanted.verbs) for line in CALLS[verb]]
+    calls = [_filled(as_call(METHODS[verb]), wanted) for verb in dict.fromkeys(wanted.verbs)]
     body = textwrap.indent("\n".join(calls), "    ")
     return (
         f'"""{sentence}\n\n'

@@ -85,13 +85,20 @@ def _client() -> httpx.Client:
 
 @click.command()
 def clock() -> None:
-    """Offer deliveries to the workers, recover dropped ones and look after the embedded Valkey."""
+    """Offer deliveries to the workers, recover dropped ones, seal the log and look after the embedded Valkey."""
+    from bridge.audit import keys, ship
+    from bridge.audit.seal import Sealer
     from bridge.work import clock as clock_room
+    from bridge.work.chores import Chore
+    from bridge.work.retention import Retention
 
     _belong_to_group()
     compose.log_to_stderr()
     known = compose.settings()
-    sys.exit(clock_room.serve(known, compose.store(known, ready=False), compose.registry(known)))
+    store = compose.store(known, ready=False)
+    tellers = [ship.Shipper(store, place) for place in ship.places(known)]
+    chores: list[Chore] = [Sealer(store, keys.of(known)), *tellers, Retention(store, known.audit.days)]
+    sys.exit(clock_room.serve(known, store, compose.registry(known), chores))
 
 
 @click.command()

@@ -3,21 +3,20 @@
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bridge import catalogue
 from bridge.cli import compose, draft
 from bridge.cli.draft import Wanted
 from bridge.errors import RuleInvalid
 from bridge.rule.manifest import Source
+from bridge.rule.methods import METHODS
 from bridge.rule.nearest import hint
 from bridge.rule.registry import facts, load
 from bridge.rule.schema import SOURCES
-from bridge.rule.steps import SHAPES
 from bridge.settings import Settings
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -56,7 +55,8 @@ def new(
     ask = _Questions()
     title = title or ask.text("title", "What does it do, in one sentence")
     owner = owner or ask.text("owner", "Which team answers for it (an address)")
-    chosen = tuple(_verb(text, source) for text in verbs or ask.several("verb", "Which verbs (such as jira.comment)"))
+    asked = verbs or ask.several("verb", "Which verbs (such as jira.comment)", lambda text: _verb(text, source))
+    chosen = tuple(_verb(text, source) for text in asked)
     products = {verb.partition(".")[0] for verb in chosen}
     if "jira" in products and not projects:
         projects = ask.several("project", "In which Jira projects (keys)")
@@ -81,17 +81,31 @@ class _Questions:
         self._terminal = sys.stdin.isatty()
         self._missing: list[str] = []
 
-    def text(self, option: str, question: str, usual: str | None = None) -> str:
-        """Ask for text."""
+    def text(
+        self, option: str, question: str, usual: str | None = None, check: Callable[[str], object] | None = None
+    ) -> str:
+        """Ask for text, again for as long as ``check`` raises ``click.UsageError``."""
+
+        def proved(answer: str) -> str:
+            if check is not None:
+                check(answer)
+            return answer.strip()
+
         if self._terminal:
-            return str(click.prompt(question, default=usual, type=str)).strip()
+            return str(click.prompt(question, default=usual, value_proc=proved))
         if usual is None:
             self._missing.append(f"--{option}")
         return usual or ""
 
-    def several(self, option: str, question: str) -> tuple[str, ...]:
-        """Ask for words with blanks or commas between them."""
-        return tuple(self.text(option, f"{question}, several with blanks between").replace(",", " ").split())
+    def several(self, option: str, question: str, check: Callable[[str], object] | None = None) -> tuple[str, ...]:
+        """Ask for words with blanks or commas between them, of which ``check`` may refuse each."""
+
+        def each(answer: str) -> None:
+            for word in _words(answer):
+                if check is not None:
+                    check(word)
+
+        return _words(self.text(option, f"{question}, several with blanks between", check=each))
 
     def choice(self, option: str, question: str, among: Sequence[str], usual: str) -> Any:
         """Ask for one of a few words."""
@@ -109,6 +123,10 @@ class _Questions:
             raise click.UsageError(f"this is no terminal to ask on, so give {', '.join(dict.fromkeys(self._missing))}")
 
 
+def _words(answer: str) -> tuple[str, ...]:
+    return tuple(answer.replace(",", " ").split())
+
+
 def _usual(known: Settings) -> str | None:
     """Return the account to take when none is named: the only one there is."""
     return next(iter(known.accounts)) if len(known.accounts) == 1 else None
@@ -116,16 +134,16 @@ def _usual(known: Settings) -> str | None:
 
 def _verb(text: str, source: str | None) -> str:
     """Return a verb's full name; one without product is taken in the product that has it, or that the source is of."""
-    if text in catalogue.verbs():
+    if text in METHODS:
         return text
-    named = [verb.full_name for verb in catalogue.verbs().values() if verb.name == text]
+    named = [name for name in METHODS if name.partition(".")[2] == text]
     if len(named) > 1 and source in {"jira-automation", "jira-webhook", "confluence-automation"}:
         named = [f"{str(source).partition('-')[0]}.{text}"]
     if len(named) == 1:
         return named[0]
     if named:
         raise click.UsageError(f"the verb {text} is {' or '.join(named)}: which of them?")
-    raise click.UsageError(f"there is no verb {text!r}{hint(text, SHAPES)}; `bridge rules verbs` shows all")
+    raise click.UsageError(f"there is no verb {text!r}{hint(text, METHODS)}; `bridge rules verbs` shows all")
 
 
 def _write(known: Settings, wanted: Wanted) -> None:

@@ -51,6 +51,9 @@ def send(rule: str, payload: Path, url: str | None, *, wait: bool, as_is: bool) 
     answer = _post(known, url, f"/hooks/{rule}", body, headers, wait=wait)
     print(f"{answer.status_code} {answer.text.strip()}")
     said = _said(answer)
+    if said.get("duplicate") or said.get("status") == "duplicate":
+        click.echo("it was there already, by its idempotency key or id: this is the earlier one, nothing new was done",
+                   err=True)  # fmt: skip
     if "delivery" in said:
         print(f"bridge deliveries show {said['delivery']}")
     if answer.status_code == httpx.codes.UNAUTHORIZED:

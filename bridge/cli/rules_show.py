@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import click
 
 from bridge import catalogue
-from bridge.cli import compose, oauth
+from bridge.catalogue import oauth
+from bridge.cli import compose
 from bridge.cli.words import duration, listed
 from bridge.rule.manifest import Accept, Manifest
+from bridge.rule.needs import needs
+from bridge.rule.reading import PRODUCTS
 from bridge.rule.registry import Rule, RuleSet
 from bridge.rule.scope import SITE, Limits
 from bridge.settings import Settings
@@ -77,20 +80,23 @@ def _sections(rule: Rule, current: RuleSet, known: Settings) -> Iterator[Section
     yield "run", [_run(manifest)]
     if manifest.expect.every is not None:
         yield "expects", [f"a delivery at least every {duration(manifest.expect.every)}; longer silence is an alarm"]
-    yield "OAuth scopes", [line for product in oauth.PRODUCTS for line in oauth_lines(manifest, product)] or ["none"]
+    yield "OAuth scopes", list(_oauth_lines(rule)) or ["none"]
     yield "digest", [rule.digest]
     files = {f"{rule.name}.toml", f"{rule.name}.py"}
     warnings = [str(warning) for warning in current.warnings if warning.where in files]
     yield "warnings", warnings or ["none"]
 
 
-def oauth_lines(manifest: Manifest, product: str) -> list[str]:
-    """Return the OAuth scopes that the rule needs of its account's credential for a product, empty for none."""
-    granted = oauth.granted(manifest.scope, product)
-    needed = [need.operation for need in oauth.needs(product, granted) if need.certain]
-    if needed and (product == "jira" or not manifest.scope.jira):
-        needed.append(oauth.who_am_i(product))
-    return [f"{product}, {line}" for line in oauth.described(oauth.choice(needed))] if needed else []
+def _oauth_lines(rule: Rule) -> Iterator[str]:
+    """Say the OAuth scopes that the rule by itself needs of its account, for each product."""
+    read = needs(rule)
+    for product in PRODUCTS:
+        advice = oauth.smallest(need.operation for need in read.of(product))
+        for one in advice.credentials:
+            yield f"{product}, {one.kind}: {' '.join(one.scopes)}"
+        yield from (f"{product}: {why}" for why in advice.why)
+    if read.unsure:
+        yield f"all that the scope grants is counted, for it cannot be told by reading: {read.unsure[0]}"
 
 
 def _mode(manifest: Manifest) -> str:

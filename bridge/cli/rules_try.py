@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
 from bridge.cli import compose
+from bridge.cli.rerun import Recorder, differs
 from bridge.cli.rules_send import refreshed
 from bridge.cli.rules_show import find
 from bridge.cli.words import counted
@@ -55,7 +57,9 @@ class Outcome:
 def test(rules: tuple[str, ...], *, update: bool) -> None:
     """Send the recorded payloads of RULE (default: all) through a bridge and a site in this process.
 
-    Nothing outside is touched. Exits 1 if a delivery ends other than done, or than the .expected file beside it says.
+    Nothing outside is touched. Each payload is run twice, the second time from the recorded answers with another clock
+    and hash seed: a handler must make the same calls again, for that is what happens after a crash. Exits 1 if a
+    delivery ends other than done, or than the .expected file beside it says, or if the two runs differ.
     """
     known = compose.settings()
     current = load(known.rules, None)
@@ -114,10 +118,15 @@ def _conducted(known: Settings, current: RuleSet, rule: Rule, payload: Any) -> O
     from bridge.testing import Refused
 
     with trial_of(known, current, rule, payload) as trial:
-        try:
-            report = trial.send(rule.name, refreshed(payload, rule.manifest))
-        except Refused as refused:
-            return Outcome(_plain(f"not taken: {refused}", {}))
+        recorder = Recorder(httpx.WSGITransport(app=trial.egress))
+        with httpx.Client(transport=recorder, base_url="http://egress") as trial.client:
+            try:
+                report = trial.send(rule.name, refreshed(payload, rule.manifest))
+            except Refused as refused:
+                return Outcome(_plain(f"not taken: {refused}", {}))
+    unsteady = differs(known.rules, recorder)
+    if unsteady is not None:
+        return Outcome(f"not deterministic: {unsteady}")
     replaced = {report.delivery: "<delivery>"}
     state = f"{report.state}: {report.reason}" if report.reason else str(report.state)
     return Outcome(_plain(state, replaced), tuple(_plain(line, replaced) for line in report.lines))

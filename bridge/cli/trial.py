@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 
+from bridge import catalogue
 from bridge.egress.app import Egress
 from bridge.ingress.app import create_app
 from bridge.rule.event import issue_of, page_of
 from bridge.rule.registry import Registry, Rule, RuleSet, facts
 from bridge.rule.scope import SITE, Scope
 from bridge.sandbox import seed
+from bridge.sandbox.desk import ServiceRequest
 from bridge.sandbox.document import paragraphs
 from bridge.sandbox.records import PROJECT_PERMISSIONS, SPACE_PERMISSIONS, Space
 from bridge.sandbox.site import Site
@@ -66,6 +68,8 @@ def _become(site: Site, account: Account) -> None:
                 site.grants[made.id, product, container] = permissions
         for text, token in list(site.tokens.items()):
             site.add_token(text, replace(token, account=made.id))
+        for approval in (each for issue in site.issues.values() if issue.request for each in issue.request.approvals):
+            approval.approvers |= {made.id: "pending"} if bot.id in approval.approvers else {}
 
 
 def furnished(scope: Scope, payload: Any) -> Site:
@@ -78,6 +82,9 @@ def furnished(scope: Scope, payload: Any) -> Site:
             _project(site, project)
         if key is not None and site.find_issue(key[0]) is None:
             _issue(site, key[1], int(key[2]), payload)
+        for project in sorted(scope.jira.keys() - {SITE}):
+            if any(_of_a_desk(verb) for verb in scope.jira[project]):
+                _serve(site, project)
         named = page.space if page is not None else None
         for space in sorted({*scope.confluence, *([named] if named else [])} - {SITE}):
             _space(site, space)
@@ -88,7 +95,7 @@ def furnished(scope: Scope, payload: Any) -> Site:
 
 def _project(site: Site, key: str) -> None:
     if key not in site.projects:
-        site.add_project(key, key, site.account(seed.PERSON))
+        site.add_project(key, key, site.account(seed.PERSON), versions=("2026.11", "2026.12"))
         site.grant(seed.BOT, PROJECT_PERMISSIONS, project=key)
         _issue(site, key, 1, None)
 
@@ -101,6 +108,21 @@ def _issue(site: Site, project: str, number: int, payload: Any) -> None:
     values = {"summary": str(summary or "Recorded"), "description": paragraphs("Recorded."), "issuetype": _TASK}
     values |= {"priority": _MEDIUM, "reporter": mia.id}
     site.new_issue(site.projects[project], mia, {**values, "labels": []}, number=number)
+
+
+def _of_a_desk(verb: str) -> bool:
+    """Tell whether only service projects have what a verb acts on."""
+    known = catalogue.verbs().get(f"jira.{verb}")
+    return known is not None and any(catalogue.locate("jira", each).product == "jsm" for each in known.operations)
+
+
+def _serve(site: Site, project: str) -> None:
+    """Give a project a service desk, and let all its issues be requests that wait for the account's approval."""
+    desk = site.desk_of(project) or site.add_desk(project, {"Ask for help": _TASK})
+    for issue in site.issues.values():
+        if issue.project == project and issue.request is None:
+            issue.request = ServiceRequest(desk.types[0].id)
+            site.add_approval(issue, "Approval", [site.account(seed.BOT).id])
 
 
 def _space(site: Site, key: str) -> None:

@@ -202,7 +202,7 @@ def test_only_dead_deliveries_are_replayed_and_one_that_cannot_be_does_not_stop_
     said = bridge("deliveries", "replay", done, dead, "--reason", "x")
     assert said.status == 1
     assert said.lines == [f"{dead}  replayed"]
-    assert said.err == f"{done}  delivery {done} is done: only a dead one can be replayed\n"
+    assert said.err == f"{done}  delivery {done} is done: only a dead or parked one can be replayed\n"
     assert trial.report(done).state == "done"
 
 
@@ -344,3 +344,45 @@ def test_the_text_of_a_rule_is_found_by_a_digest_of_the_log(bridge: Any, trial: 
     digest = found.digest.removeprefix("sha256:")[:12]
     assert "def handle" in bridge("rules", "show", "change_approved", "--text", digest).out
     assert bridge("rules", "show", "change_approved", "--text", "0000").status == 2
+
+
+@pytest.fixture
+def parked(trial: Trial) -> str:
+    """Return a delivery whose comment was in doubt and cannot be looked up, for its issue is not shown any more."""
+    order = {"fault": "reset-after", "match": {"operation": "addComment"}}
+    trial.site.faults.order(order, trial.site.issues)
+    delivery = trial.send("change_approved", CHANGE).delivery
+    trial.site.grant("ops-bot", set(), project="OPS")
+    trial.store.commit(lambda connection: connection.execute(sa.update(deliveries).values(not_before=None)))
+    assert trial.attempt(delivery).state == "parked"
+    return delivery
+
+
+def test_a_parked_delivery_is_decided_under_the_persons_name(bridge: Any, trial: Trial, parked: str) -> None:
+    said = bridge("deliveries", "decide", parked, "--done", "--ref", "10204", "--reason", "I see it", "--as", "mia")
+    assert (said.status, said.lines) == (0, [f"{parked}  decided: done"])
+    shown = bridge("deliveries", "show", parked)
+    assert "step:decided #3 jira.comment OPS-1 done by mia account=ops-bot ref=10204 (I see it)" in shown.out
+    assert "delivery:decided by mia (I see it)" in shown.out
+    assert trial.report(parked).state == "waiting"
+
+
+def test_all_parked_deliveries_of_a_rule_are_decided_at_once(bridge: Any, parked: str) -> None:
+    said = bridge("deliveries", "decide", "--rule", "change_approved", "--not-done", "--reason", "none is there")
+    assert (said.status, said.lines) == (0, [f"{parked}  decided: not-done"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give one of --done, --not-done, --skip and --again"),
+        (["--not-done", "--ref", "1"], "--ref goes with --done and one delivery"),
+        (["--skip", "--state", "dead"], "only parked deliveries wait for a decision"),
+    ],
+)
+def test_a_decision_that_says_too_little_or_too_much_is_bad_usage(
+    bridge: Any, parked: str, arguments: list[str], sentence: str
+) -> None:
+    said = bridge("deliveries", "decide", parked, *arguments, "--reason", "x")
+    assert said.status == 2
+    assert sentence in said.err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge import catalogue
-from bridge.cli import oauth
+from bridge.catalogue import lookups
 from bridge.egress.resolve import RESOLVERS
+from bridge.rule.methods import METHODS
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Bridge, Installation
@@ -141,7 +142,7 @@ def test_the_check_needs_no_bridge_toml(
     monkeypatch.delenv("BRIDGE_CONFIG")
     said = bridge("rules", "check")
     assert said.status == 0
-    assert "accounts were not checked" in said.err
+    assert said.lines[0].startswith("accounts and their OAuth scopes were not compared: there is no ")
 
 
 def test_settings_that_cannot_be_read_are_another_matter_than_mistakes(
@@ -153,35 +154,52 @@ def test_settings_that_cannot_be_read_are_another_matter_than_mistakes(
     assert "site.acme.url" in said.err
 
 
-def test_every_verb_is_explained(bridge: Bridge) -> None:
+def test_all_verbs_are_listed_in_brief_with_the_names_that_automation_has_for_them(bridge: Bridge) -> None:
     said = bridge("rules", "verbs")
     assert said.status == 0
-    assert [line.partition(":")[0] for line in said.lines if line and not line.startswith(" ")] == [*catalogue.verbs()]
-    assert "in a step     issue; one of set, add, remove" in said.out
+    first = [line.split()[0] for line in said.lines if line.startswith("  ")]
+    assert [word for word in first if word in METHODS] == [*METHODS]
+    assert any(line.split(None, 1) == ["jira.edit", "Edit work item"] for line in said.lines)
+
+
+def test_a_verb_is_explained_with_its_arguments_scope_operations_and_what_happens_in_doubt(bridge: Bridge) -> None:
+    said = bridge("rules", "verbs", "jira.edit")
+    assert said.status == 0
+    assert "in a step     issue: a work item's key or id (needed)" in said.out
+    assert "add: a table (one of set, add, remove, clear is needed)" in said.out
     assert "operation     editIssue: write:jira-work | write:issue:jira" in said.out
+    assert "where it is   getIssue: read:jira-work |" in said.out
+    assert "in doubt      The fields are set to the same values once more" in said.out
+
+
+def test_an_action_that_no_verb_does_is_found_by_its_name_in_automation_with_the_reason(bridge: Bridge) -> None:
+    said = bridge("rules", "verbs", "survey")
+    assert (said.status, said.lines[0]) == (0, "Get survey: no verb does this. Surveys have no public API.")
+
+
+def test_a_verb_that_is_none_is_told_the_nearest_one(bridge: Bridge) -> None:
+    said = bridge("rules", "verbs", "jira.comentt")
+    assert said.status == 2
+    assert "did you mean 'jira.comment'" in said.err
+
+
+def test_the_page_of_verbs_beside_the_rules_is_what_the_command_writes(bridge: Bridge) -> None:
+    page = Path(__file__).resolve().parents[2] / "rules" / "VERBS.md"
+    said = bridge("rules", "verbs", "--page")
+    assert page.read_text(encoding="utf-8") == said.out, "run `make verbs` and look at what changed"
 
 
 def test_the_verbs_for_programs_have_each_operation_and_its_oauth_scopes(bridge: Bridge) -> None:
-    verbs = {line["verb"]: line for line in map(json.loads, bridge("rules", "verbs", "--json").lines)}
+    said = [*map(json.loads, bridge("rules", "verbs", "--json").lines)]
+    assert {"unavailable": "Get survey", "why": "Surveys have no public API."} in said
+    verbs = {line["verb"]: line for line in said if "verb" in line}
     label = verbs["confluence.label"]
     assert label["operations"][0]["oauth_scopes"] == [
         ["write:confluence-content"],
         ["read:label:confluence", "write:label:confluence"],
     ]
-    assert label["arguments"] == [{"name": "page", "required": True}, {"name": "labels", "required": True}]
-
-
-def test_the_reads_that_egress_makes_for_a_verb_are_counted_among_its_oauth_scopes() -> None:
-    needed = [need.operation for need in oauth.needs("confluence", ["comment"]) if need.certain]
-    assert oauth.choice(needed).granular == frozenset(
-        {
-            "write:comment:confluence",  # the comment itself
-            "read:comment:confluence",  # looking it up when it is in doubt
-            "read:page:confluence",  # in which space the page is
-            "read:space:confluence",
-        }
-    )
+    assert [(each["name"], each["kind"]) for each in label["arguments"]] == [("page", "page"), ("labels", "words")]
 
 
 def test_every_look_up_of_egress_is_counted() -> None:
-    assert oauth.LOOK_UPS.keys() == RESOLVERS.keys() - {"repeat"}
+    assert lookups.LOOK_UPS.keys() == RESOLVERS.keys() - {"repeat", "gone"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.cli.conftest import Bridge, Installation
 
@@ -122,3 +122,67 @@ def test_rules_with_mistakes_cannot_be_tried(bridge: Bridge, installation: Insta
     said = bridge("rules", "test")
     assert said.status == 2
     assert "watch.toml:2: titel: unknown key" in said.err
+
+
+UNSTEADY = """
+title = "A handler that is not the same twice"
+owner = "team@example.com"
+source = "jira-automation"
+account = "ops-bot"
+[accept]
+idempotency_key = ["issue.id"]
+[scope.jira]
+OPS = ["comment"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("context.jira.comment('OPS-1', f'It is {datetime.now(UTC):%Y}.')", "step 1: body was "),
+        ("context.jira.comment('OPS-1', f'It is {time.time():.0f}.')", "step 1: body was "),
+        ("context.jira.comment('OPS-1', str(uuid.uuid4()))", "step 1: body was "),
+        ("context.jira.comment('OPS-1', str(random.random()))", "step 1: body was "),
+        ("[context.jira.comment(key, 'x') for key in set(event['keys'])]", "step 1: path was "),
+        (
+            "if datetime.now(UTC).year > event.received_at.year + 1:\n        context.jira.comment('OPS-1', 'late')",
+            "step 1 is new: POST ",
+        ),
+        (
+            "if datetime.now(UTC).year <= event.received_at.year + 1:\n        context.jira.comment('OPS-1', 'early')",
+            "it made 0 steps, and 1 the first time",
+        ),
+    ],
+    ids=["day", "time", "uuid", "random", "order of a set", "one step more", "one step less"],
+)
+def test_a_handler_that_would_do_something_else_in_a_further_attempt_is_reported_with_both_sides(
+    bridge: Bridge, installation: Installation, body: str, said: str
+) -> None:
+    installation.write("fresh.toml", UNSTEADY)
+    imports = "import random\nimport time\nimport uuid\nfrom datetime import UTC, datetime\n"
+    installation.write("fresh.py", f"{imports}\n\ndef handle(event, context):\n    {body}\n")
+    keys = ", ".join(f'"OPS-{number}"' for number in range(1, 8))
+    installation.write("payloads/fresh/case.json", f'{{"issue": {{"id": 1, "key": "OPS-1"}}, "keys": [{keys}]}}')
+    tried = bridge("rules", "test", "fresh")
+    assert tried.status == 1
+    assert f"FAIL    case: not deterministic: {said}" in tried.out
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "context.jira.comment('OPS-1', f'{event.received_at:%Y} {event.uuid(\"a\")}')",
+        "context.jira.comment('OPS-1', f'It is {datetime.now(UTC):%Y}.', step='the year')",
+        "[context.jira.comment(key, 'x') for key in sorted(set(event['keys']))]",
+        "context.log(f'{datetime.now(UTC)}')",
+    ],
+    ids=["what the event gives", "a labelled step", "a sorted set", "a line of log"],
+)
+def test_a_handler_that_makes_the_same_calls_again_is_fine_whatever_the_clock_says(
+    bridge: Bridge, installation: Installation, body: str
+) -> None:
+    installation.write("fresh.toml", UNSTEADY)
+    installation.write("fresh.py", f"from datetime import UTC, datetime\n\n\ndef handle(event, context):\n    {body}\n")
+    installation.write("payloads/fresh/case.json", '{"issue": {"id": 1, "key": "OPS-1"}, "keys": ["OPS-1", "OPS-2"]}')
+    tried = bridge("rules", "test", "fresh")
+    assert tried.status == 0, tried.out
