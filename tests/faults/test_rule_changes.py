@@ -9,7 +9,8 @@ from bridge.rule.registry import load
 from bridge.store.deliveries import State
 
 if TYPE_CHECKING:
-    from tests.faults.conftest import Install, Installation
+    from tests.faults.conftest import Install
+    from tests.faults.installation import Installation
 
 pytestmark = pytest.mark.processes
 

@@ -11,7 +11,8 @@ import pytest
 from bridge.store.deliveries import State
 
 if TYPE_CHECKING:
-    from tests.faults.conftest import Install, Installation
+    from tests.faults.conftest import Install
+    from tests.faults.installation import Installation
 
 pytestmark = pytest.mark.processes
 
