@@ -6,7 +6,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 JOBS ?= 2
 
-.PHONY: help demo test test-host lint format lock clean
+.PHONY: help demo test test-host chaos lint format lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,9 +36,15 @@ test-host: $(READY) ## Run the tests that need root or a browser
 	tests/host/prepare
 	$(BIN)/python -m pytest -o addopts="-ra --import-mode=importlib" tests/host
 
+chaos: $(READY) ## Kill everything at random and see that nothing is lost or done twice (SEED=, DELIVERIES=, KILLS=, DATABASE=, RECALL=off)
+	@SEED="$(SEED)" DELIVERIES="$(DELIVERIES)" KILLS="$(KILLS)" DATABASE="$(DATABASE)" RECALL="$(RECALL)" KEEP="$(KEEP)" $(BIN)/python -W ignore -m tests.chaos
+
 format: $(READY) ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+verbs: $(READY) ## Write rules/VERBS.md, the page of everything a rule can do
+	$(BIN)/bridge rules verbs --page > rules/VERBS.md
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --extra dev pyproject.toml -o requirements.lock
