@@ -123,7 +123,7 @@ def test_a_secret_that_cannot_be_used_is_named_by_its_place(tmp_path: Path, text
 
 
 def test_without_a_secret_the_error_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="export BRIDGE_SECRETS=k1"):
+    with pytest.raises(SettingsInvalid, match="`bridge init` makes one"):
         read(tmp_path).key()
 
 

@@ -340,7 +340,7 @@ def of_delivery(connection: sa.Connection, delivery: str) -> list[dict[str, Any]
 _QUIET = frozenset({"v", "kind", "at", "delivery", "n", "rule", "run", "round", "attempt", "step", "verb", "target",
                     "account", "outcome", "person", "why", "request", "answer", "salt", "trace", "site",
                     "operation", "method", "path", "container", "marker", "boot", "clock", "worker", "files",
-                    "label", "bytes", "serves", "bridge"})  # fmt: skip
+                    "label", "bytes", "serves", "targets", "bridge"})  # fmt: skip
 
 
 # In each step's entry, so that it stands by itself, and told to readers once, with the attempt.

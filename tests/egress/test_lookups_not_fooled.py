@@ -206,7 +206,7 @@ def _comment(number: int, author: str, made: str, **more: Any) -> dict[str, Any]
     ("comment", "first", "verdict"),
     [
         (_comment(1, SHE, LATE), None, Absent),
-        (_comment(1, US, LATE), None, Unknown),
+        (_comment(1, US, LATE), None, Absent),
         (_comment(1, US, EARLY), None, Absent),
         (_comment(2, SHE, LATE), {"number": 1, "authorId": US, "createdAt": LATE}, Unknown),
         (_comment(2, SHE, LATE), {"number": 1, "authorId": US, "createdAt": EARLY}, Absent),

@@ -84,15 +84,16 @@ def _footer_comment(doubt: Doubt) -> Verdict:
 
 
 def _edited(doubt: Doubt, comment: Mapping[str, Any]) -> Unknown | None:
-    """Say of a comment with other words why it may be the one: this account wrote it since, whoever edited it."""
-    first: Mapping[str, Any] = comment.get("version") or {}
-    if first.get("number") != 1:
-        path = f"/wiki/api/v2/footer-comments/{comment.get('id')}/versions"
-        answer = doubt.get(path, {"sort": ["modified-date"], "limit": ["1"]})
-        listed = answer.body.get("results") if answer.done and isinstance(answer.body, dict) else None
-        if not listed or listed[0].get("number") != 1:
-            return unclear(answer, "the first version of a comment")
-        first = listed[0]
+    """Say of a comment with other words why it may be the one: this account wrote it since, and it was edited."""
+    if (comment.get("version") or {}).get("number") == 1:
+        # Nobody edited it, so these are the words it was made with, and they are not this step's.
+        return None
+    path = f"/wiki/api/v2/footer-comments/{comment.get('id')}/versions"
+    answer = doubt.get(path, {"sort": ["modified-date"], "limit": ["1"]})
+    listed = answer.body.get("results") if answer.done and isinstance(answer.body, dict) else None
+    if not listed or listed[0].get("number") != 1:
+        return unclear(answer, "the first version of a comment")
+    first: Mapping[str, Any] = listed[0]
     if first.get("authorId") == doubt.own_id and since(doubt, first.get("createdAt")):
         return Unknown("the page got another comment of this account since, which may be this one, edited")
     return None
