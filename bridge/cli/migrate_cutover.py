@@ -18,7 +18,7 @@ from uuid import uuid4
 import click
 import httpx
 
-from bridge.cli import compose, migrate_access, migrate_compare, migrate_next, migrate_site, show
+from bridge.cli import compose, init_files, migrate_access, migrate_compare, migrate_next, migrate_site, show
 from bridge.cli import migrate_files as files
 from bridge.cli.migrate_site import CannotPut, Place
 from bridge.cli.rules_send import with_path
@@ -135,7 +135,7 @@ class _Change:
         read = tomllib.loads(text)
         if (modes, versions) != (1, 1) or read.get("mode") != mode or read["accept"]["token_versions"] != [version]:
             raise CannotPut(f'set mode = "{mode}" and token_versions = [{version}] in {path} yourself: it was changed')
-        files.put(path, text, path.stat().st_mode & 0o777)
+        init_files.put(path, text, path.stat().st_mode & 0o777)
         print(f'{rule}: mode = "{mode}", token_versions = [{version}]')
 
     def accepts(self, rule: str, version: int) -> bool:

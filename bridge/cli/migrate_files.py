@@ -1,8 +1,6 @@
 """The files that ``bridge migrate`` reads and writes: exports found in a directory, private files, what was told."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ PEOPLE = "people.json"
 PROJECTS = "projects.json"
 ABOUT = "about.json"
 _OURS = frozenset({PEOPLE, PROJECTS})
-PRIVATE = 0o600
 
 files = click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR…", type=click.Path(path_type=Path))
 project = click.option(
@@ -128,20 +125,6 @@ def taught(mappings: Sequence[Path]) -> dict[str, Converter]:
     for path in mappings:
         found |= converters(read_mapping(path))
     return found
-
-
-def put(path: Path, text: str, mode: int = PRIVATE) -> None:
-    """Write a file whole, readable as ``mode`` says from its first byte on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".migrate-")
-    try:
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def warn_of_git(path: Path) -> None:

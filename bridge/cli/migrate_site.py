@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import click
 
+from bridge.cli import init_files, show
 from bridge.cli import migrate_access as access
 from bridge.cli import migrate_files as files
-from bridge.cli import show
 from bridge.cli.check import near
 from bridge.cli.words import counted
 from bridge.errors import BridgeError
@@ -98,10 +98,10 @@ def pull(names: tuple[str, ...], output: Path, site: str | None, email: str | No
             data, automation = found
             slug = name_of(automation, taken)
             taken.append(slug)
-            files.put(output / f"{slug}.json", files.as_json(data))
+            init_files.put(output / f"{slug}.json", files.as_json(data), init_files.PRIVATE)
             _learn(management, automation, people, projects)
-    files.put(output / files.PEOPLE, files.as_json(people))
-    files.put(output / files.PROJECTS, files.as_json(projects))
+    init_files.put(output / files.PEOPLE, files.as_json(people), init_files.PRIVATE)
+    init_files.put(output / files.PROJECTS, files.as_json(projects), init_files.PRIVATE)
     print(f"fetched {counted(len(taken), 'automation')} into {near(output)}/, readable by you only")
     files.warn_of_git(output / files.PEOPLE)
     print(f"next: bridge migrate plan {near(output)}")
@@ -168,7 +168,7 @@ def replace(management: Management, here: Place, form: Form, *, expected: Form, 
     if not same(there["rule"], before.get("rule", before)):
         raise CannotPut("somebody changed the automation since it was fetched: pull it, and write again")
     backup = here.directory / BACKUP.format(datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f"))
-    files.put(backup, files.as_json(there))
+    init_files.put(backup, files.as_json(there), init_files.PRIVATE)
     print(f"backed up to {near(backup)}, readable by you only")
     _put(management, here, there, wanted, yes=yes)
 

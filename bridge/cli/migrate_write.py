@@ -10,7 +10,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from bridge.cli import compose, migrate_next, show
+from bridge.cli import compose, init_files, migrate_next, show
 from bridge.cli import migrate_files as files
 from bridge.cli.check import near
 from bridge.cli.migrate_plan import planned
@@ -27,7 +27,6 @@ from bridge.migrate.rule_text import ACTING, OBSERVING, Wanted, manifest, name_o
 from bridge.rule.registry import load
 from bridge.settings import Settings
 
-READABLE = 0o644
 _KEY = re.compile(r"[A-Z][A-Z0-9_]+|~?[A-Za-z0-9:_-]+")
 _UNNAMED = re.compile(r"P([0-9]+)")
 _FORMS: tuple[tuple[Form, int], ...] = (("observe", OBSERVING), ("act", ACTING))
@@ -167,10 +166,10 @@ def _one(told: Told, plan: Plan, taken: set[str]) -> Written:
         if path.exists():
             raise CannotWrite(f"{near(path)} is there already, and nothing is overwritten")
     for path, text in texts.items():
-        files.put(path, text, READABLE)
+        init_files.put(path, text, init_files.OPEN)
         print(f"wrote {near(path)}")
     for name, data in secret.items():
-        files.put(made.directory / name, files.as_json(data))
+        init_files.put(made.directory / name, files.as_json(data), init_files.PRIVATE)
     print(f"wrote {near(made.directory)}/ ({', '.join(secret)}), readable by you only")
     files.warn_of_git(made.directory / "act.json")
     return made

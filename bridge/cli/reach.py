@@ -112,7 +112,9 @@ def listening(known: Settings, store: Store) -> Iterator[bool]:
     from bridge.ingress.app import create_app
     from bridge.rule.registry import Registry
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    noisy = logging.getLogger("werkzeug")
+    before = noisy.level
+    noisy.setLevel(logging.ERROR)
     server = make_server(host, int(port), create_app(known, store, Registry(known.rules, None)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -122,6 +124,7 @@ def listening(known: Settings, store: Store) -> Iterator[bool]:
         server.shutdown()
         thread.join()
         server.server_close()
+        noisy.setLevel(before)
 
 
 def _is_free(host: str, port: int) -> bool:
